@@ -1,89 +1,89 @@
 """The graph of ShopServices as SVG. Pure.
 
 The nodes stand in columns, each to the right of those that point to it. Colors come from the page: the drawing has classes and
-`currentColor`, and neither scripts nor styles, so that it can be part of a page that forbids both.
+`currentColor`, and neither scripts nor styles, so that it can be part of a page that forbids both. `picture_lines` adds a style
+with colors for light and dark, a title and a description, for a file of its own.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from html import escape
+from itertools import pairwise
 from typing import Final
 
-from shop_operator.cli.topology import Edge, Graph, Key, Node
+from shop_operator.cli.layering import Layout, layout
+from shop_operator.cli.notations import text_lines
+from shop_operator.cli.topology import WORKER, Graph, Key, Node
 from shop_operator.wording import printable
 
 _WIDTH: Final = 190
 _HEIGHT: Final = 52
-_ACROSS: Final = 110
+_ACROSS: Final = 150
 _DOWN: Final = 28
 _MARGIN: Final = 16
 _LONGEST: Final = 24
 """Characters of the longest line that fits into a node."""
+_LONGEST_LABEL: Final = 22
+"""Characters of the longest label that fits between two columns."""
+_FONT: Final = 'font-family="sans-serif" font-size="13" fill="currentColor"'
+_STYLE: Final = (
+    "svg{color-scheme:light dark;color:#1f2328;background:#fff}"
+    ".node rect{fill:#f6f8fa}.node.ready{color:#116329}.node.not-ready,.node.missing{color:#a40e26}"
+    ".edge{color:#59636e}.label{fill:#59636e}"
+    "@media (prefers-color-scheme:dark){svg{color:#f0f6fc;background:#0d1117}.node rect{fill:#151b23}"
+    ".node.ready{color:#7ee787}.node.not-ready,.node.missing{color:#ff7b72}.edge{color:#9198a1}.label{fill:#9198a1}}"
+)
 
 Place = tuple[int, int]
 
 
 def svg_lines(drawn: Graph) -> Iterator[str]:
-    """The drawing, line by line."""
-    places = _places(drawn)
-    width = max((x for x, _ in places.values()), default=0) + _WIDTH + _MARGIN
-    height = max((y for _, y in places.values()), default=0) + _HEIGHT + _MARGIN
-    yield (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
-        ' role="img" aria-label="Graph of ShopServices" font-family="sans-serif" font-size="13" fill="currentColor">'
-    )
-    yield '<defs><marker id="arrow" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="8" markerHeight="8" orient="auto">'
-    yield '<path d="M0 0 8 4 0 8z"/></marker></defs>'
-    for edge in drawn.edges:
-        yield _edge(edge, places)
-    for node in drawn.nodes.values():
-        yield from _node(node, places[node.key])
+    """The drawing for a page, line by line."""
+    placed = _layout(drawn)
+    yield f'<svg {_frame(placed)} role="img" aria-label="Graph of ShopServices" {_FONT}>'
+    yield from _content(drawn, placed)
     yield "</svg>"
 
 
-def _places(drawn: Graph) -> dict[Key, Place]:
-    columns: dict[int, list[Key]] = {}
-    for key, column in _columns(drawn).items():
-        columns.setdefault(column, []).append(key)
-    return {
-        key: (_MARGIN + column * (_WIDTH + _ACROSS), _MARGIN + row * (_HEIGHT + _DOWN))
-        for column, keys in columns.items()
-        for row, key in enumerate(keys)
-    }
+def picture_lines(drawn: Graph) -> Iterator[str]:
+    """The drawing as a file, line by line. The description is the graph as text."""
+    placed = _layout(drawn)
+    yield f'<svg {_frame(placed)} role="img" aria-labelledby="graph-title graph-description" {_FONT}>'
+    yield '<title id="graph-title">Graph of ShopServices</title>'
+    yield f'<desc id="graph-description">{_text("; ".join(text_lines(drawn)))}</desc>'
+    yield f"<style>{_STYLE}</style>"
+    yield from _content(drawn, placed)
+    yield "</svg>"
 
 
-def _columns(drawn: Graph) -> dict[Key, int]:
-    """The column of each node: one more than that of any node that points to it. Edges that close a cycle do not count."""
-    targets: dict[Key, list[Key]] = {key: [] for key in drawn.nodes}
+def _layout(drawn: Graph) -> Layout[Key]:
+    return layout(drawn.nodes, [(edge.source, edge.target) for edge in drawn.edges])
+
+
+def _frame(placed: Layout[Key]) -> str:
+    rows = max(map(len, placed.columns), default=0)
+    width = 2 * _MARGIN + len(placed.columns) * (_WIDTH + _ACROSS) - _ACROSS if placed.columns else 0
+    # Below the nodes is room for the edges that go back.
+    height = 2 * _MARGIN + rows * (_HEIGHT + _DOWN)
+    return (
+        f'xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
+    )
+
+
+def _content(drawn: Graph, placed: Layout[Key]) -> Iterator[str]:
+    yield '<defs><marker id="arrow" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="8" markerHeight="8" orient="auto">'
+    yield '<path d="M0 0 8 4 0 8z"/></marker></defs>'
+    labels: dict[tuple[Key, Key], list[str]] = {}
     for edge in drawn.edges:
-        targets[edge.source].append(edge.target)
-    columns = dict.fromkeys(drawn.nodes, 0)
-    for key in _ordered(targets):
-        for target in targets[key]:
-            if _is_after(columns, key, target):
-                columns[target] = columns[key] + 1
-    return columns
+        labels.setdefault((edge.source, edge.target), []).append(edge.label)
+    for (source, target), words in labels.items():
+        yield from _edge(source, target, words, placed)
+    for node in drawn.nodes.values():
+        yield from _node(node, _corner(placed.slots[node.key]))
 
 
-def _is_after(columns: Mapping[Key, int], key: Key, target: Key) -> bool:
-    return target != key and columns[target] <= columns[key] < len(columns) - 1
-
-
-def _ordered(targets: Mapping[Key, Sequence[Key]]) -> list[Key]:
-    """The nodes, each before those that it points to, except within a cycle."""
-    found, seen = list[Key](), set[Key]()
-    for first in targets:
-        waiting = [(first, iter(targets[first]))] if first not in seen else []
-        seen.add(first)
-        while waiting:
-            key, rest = waiting[-1]
-            following = next((each for each in rest if each not in seen), None)
-            if following is None:
-                found.append(key)
-                waiting.pop()
-            else:
-                seen.add(following)
-                waiting.append((following, iter(targets[following])))
-    return found[::-1]
+def _corner(slot: tuple[int, int]) -> Place:
+    column, row = slot
+    return _MARGIN + column * (_WIDTH + _ACROSS), _MARGIN + row * (_HEIGHT + _DOWN)
 
 
 def _node(node: Node, place: Place) -> Iterator[str]:
@@ -91,28 +91,59 @@ def _node(node: Node, place: Place) -> Iterator[str]:
     state = node.state.replace(" ", "-") or "plain"
     dashed = ' stroke-dasharray="5 4"' if node.state == "missing" else ""
     note = f"{node.kind}, {node.state}" if node.state else node.kind
-    yield f'<g class="node {state}"><title>{_text(f"{node.kind} {node.namespace}/{node.name}: {note}")}</title>'
+    full = f"{node.namespace}/{node.name}" if node.namespace else node.name
+    yield f'<g class="node {state}"><title>{_text(f"{node.kind} {full}: {note}")}</title>'
     yield f'<rect x="{x}" y="{y}" width="{_WIDTH}" height="{_HEIGHT}" rx="6" fill="none" stroke="currentColor"{dashed}/>'
-    yield f'<text x="{x + 12}" y="{y + 22}" font-weight="bold">{_text(_cut(node.name))}</text>'
-    yield f'<text x="{x + 12}" y="{y + 40}">{_text(_cut(note))}</text></g>'
+    yield f'<text x="{x + 12}" y="{y + 22}" font-weight="bold">{_text(_cut(node.name, _LONGEST))}</text>'
+    yield f'<text x="{x + 12}" y="{y + 40}">{_text(_cut(note, _LONGEST))}</text></g>'
 
 
-def _edge(edge: Edge, places: Mapping[Key, Place]) -> str:
-    (x1, y1), (x2, y2) = places[edge.source], places[edge.target]
+def _edge(source: Key, target: Key, labels: Sequence[str], placed: Layout[Key]) -> Iterator[str]:
+    """All edges between two nodes as one line, with the first label beside it; a hover shows all labels."""
+    (x1, y1), (x2, y2) = _corner(placed.slots[source]), _corner(placed.slots[target])
     start, end = (x1 + _WIDTH, y1 + _HEIGHT // 2), (x2, y2 + _HEIGHT // 2)
     if x2 <= x1:
-        # To the left, or within a column: around the right side of both.
-        end = (x2 + _WIDTH, y2 + _HEIGHT // 2)
-    middle = _ACROSS // 2
-    bend = f"{start[0] + middle} {start[1]}, {end[0] + (middle if x2 <= x1 else -middle)} {end[1]}"
+        path = _back(start, (x2 + _WIDTH, end[1]))
+        label = start[0] + 8, start[1] - 6
+    else:
+        between = [_corner(each) for each in placed.crossings[source, target]]
+        middles = [(x, y + _HEIGHT // 2) for x, y in between]
+        stops = [start, *(stop for x, y in middles for stop in ((x, y), (x + _WIDTH, y))), end]
+        path = f"M{start[0]} {start[1]}" + "".join(_curve(*pair) for pair in pairwise(stops))
+        # The line of each edge ends its first stretch in a slot of its own.
+        label = stops[1][0] - 10, stops[1][1] - 6
+    words = "; ".join(dict.fromkeys(labels))
+    yield (
+        f'<path class="edge" d="{path}" fill="none" stroke="currentColor" marker-end="url(#arrow)">'
+        f"<title>{_text(words)}</title></path>"
+    )
+    if labels != [WORKER]:
+        more = f" +{len(labels) - 1}" if len(labels) > 1 else ""
+        shown = _cut(labels[0], _LONGEST_LABEL - len(more)) + more
+        anchor = "start" if x2 <= x1 else "end"
+        yield (
+            f'<text class="label" x="{label[0]}" y="{label[1]}" font-size="11" text-anchor="{anchor}"'
+            f' aria-hidden="true">{_text(shown)}</text>'
+        )
+
+
+def _curve(start: Place, end: Place) -> str:
+    middle = (start[0] + end[0]) // 2
+    return f" C{middle} {start[1]}, {middle} {end[1]}, {end[0]} {end[1]}"
+
+
+def _back(start: Place, end: Place) -> str:
+    """To the left, or within a column: below the row of the lower node, from the right side of one to that of the other."""
+    (x1, y1), (x2, y2) = start, end
+    low, bend = max(y1, y2) + (_HEIGHT + _DOWN) // 2, _ACROSS // 3
     return (
-        f'<path class="edge" d="M{start[0]} {start[1]} C{bend}, {end[0]} {end[1]}" fill="none" stroke="currentColor"'
-        f' marker-end="url(#arrow)"><title>{_text(edge.label)}</title></path>'
+        f"M{x1} {y1} C{x1 + bend} {y1}, {x1 + bend} {low}, {x1} {low}"
+        f" L{x2 + bend} {low} C{x2 + bend // 2} {low}, {x2 + bend // 2} {y2}, {x2} {y2}"
     )
 
 
-def _cut(words: str) -> str:
-    return words if len(words) <= _LONGEST else f"{words[: _LONGEST - 1]}…"
+def _cut(words: str, longest: int) -> str:
+    return words if len(words) <= longest else f"{words[: longest - 1]}…"
 
 
 def _text(words: str) -> str:

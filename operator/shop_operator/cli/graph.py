@@ -12,7 +12,7 @@ _DRAWN: Final = {
     "text": notations.text_lines,
     "dot": notations.dot_lines,
     "mermaid": notations.mermaid_lines,
-    "svg": drawing.svg_lines,
+    "svg": drawing.picture_lines,
 }
 
 
@@ -26,7 +26,7 @@ def graph(obj: Settings) -> None:
     """Draw how ShopServices depend on each other, with their routes, workers, queues and network policies.
 
     Prints text; with -o dot input for Graphviz, with -o mermaid a diagram for a Markdown page; with
-    -o svg a picture.
+    -o svg a picture for light and dark pages.
     """
     found = topology.graph(obj.cluster.shops(None if obj.everywhere else obj.namespace))
 

@@ -5,7 +5,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from shop_operator.cli.drawing import svg_lines
-from shop_operator.cli.topology import Edge, Graph, Key, Node, graph
+from shop_operator.cli.topology import (
+    DEPENDS_ON,
+    MAY_CONNECT,
+    SCALES,
+    WORKER,
+    Edge,
+    Graph,
+    Key,
+    Node,
+    graph,
+)
 from shop_operator.cli.ui.views.overview import Health, health
 
 Object = Mapping[str, Any]
@@ -59,9 +69,9 @@ def _entry(node: Node, drawn: Graph, states: Mapping[Key, Health]) -> Entry:
 
 def _link(edge: Edge, drawn: Graph, states: Mapping[Key, Health]) -> Link:
     other = drawn.nodes[edge.target]
-    words = {"dependsOn": "depends on", "worker": "has"}.get(
-        edge.label, f"sends {edge.label or 'requests'} to"
-    )
+    words = {DEPENDS_ON: "depends on", WORKER: "has", SCALES: SCALES}.get(edge.label)
+    if words is None:
+        words = edge.label if edge.label.startswith(MAY_CONNECT) else f"sends {edge.label or 'requests'} to"
     return Link(words, other.kind, other.name, other.namespace, _health(other, states))
 
 
