@@ -10,6 +10,7 @@ BENCHMARKS: Final[Mapping[str, str]] = {
     "shop": "CPU, memory and AWS calls of the shop, in about 20 minutes",
     "functions": "start and answer of a Lambda function beside its container, in about a minute",
     "catalogue": "import of a catalogue of 100,000 rows, in about five minutes",
+    "scaling": "replica counts of two autoscalers under a saw-tooth load on the node of `make demo`, in about 13 minutes",
     "reload": "time from the change of a file until `make dev` serves it, in about a minute",
 }
 
