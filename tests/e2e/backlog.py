@@ -34,7 +34,7 @@ class Backlog:
         arn = aws.sqs.get_queue_attributes(QueueUrl=dead_letters, AttributeNames=["QueueArn"])["Attributes"]
         once = json.dumps({"deadLetterTargetArn": arn["QueueArn"], "maxReceiveCount": 1})
         queue = aws.sqs.create_queue(
-            QueueName=name, Attributes={"VisibilityTimeout": "30", "RedrivePolicy": once}
+            QueueName=name, Attributes={"VisibilityTimeout": "120", "RedrivePolicy": once}
         )
         return cls(aws, queue["QueueUrl"], dead_letters)
 

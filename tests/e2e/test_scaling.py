@@ -171,8 +171,12 @@ def _burst(_keda: None, cluster: Cluster, settings: dict[str, str], backlog: Bac
     for field in ("replicas", "routes", "gateway", "gateways", "discovery"):
         spec.pop(field, None)
     spec |= {
-        "env": [each for each in spec["env"] if each["name"] != "TASKS_QUEUE_URL"]
-        + [{"name": "TASKS_QUEUE_URL", "value": queue}],
+        "env": [
+            *(each for each in spec["env"] if each["name"] != "TASKS_QUEUE_URL"),
+            {"name": "TASKS_QUEUE_URL", "value": queue},
+            # A slow machine must not make the sandbox time out, which would leave payments undecided.
+            {"name": "PROVIDER_SECONDS", "value": "30"},
+        ],
         "autoscaling": {"minReplicas": 1, "maxReplicas": 3, "schedule": ALWAYS},
     }
     document = {
