@@ -76,16 +76,14 @@ class SqsQueue:
                 "messaging.destination.name": self.name,
             },
         ) as span:
+            system: dict[str, Any] = {}
+            if span.is_recording():  # Lambda and X-Ray know no other attribute
+                system["MessageSystemAttributes"] = {XRAY_ATTRIBUTE: _text(xray_header(tracing.current()))}
             self._client.send_message(
                 QueueUrl=self._url,
                 MessageBody=body,
-                MessageAttributes={TRACEPARENT: {"DataType": "String", "StringValue": tracing.traceparent()}},
-                # Lambda and X-Ray know no other.
-                MessageSystemAttributes={
-                    XRAY_ATTRIBUTE: {"DataType": "String", "StringValue": xray_header(tracing.current())}
-                }
-                if span.is_recording()
-                else {},
+                MessageAttributes={TRACEPARENT: _text(tracing.traceparent())},
+                **system,
             )
 
     def depth(self) -> Depth:
@@ -96,6 +94,11 @@ class SqsQueue:
     def ping(self) -> None:
         """As `consumer.QueuePort.ping`."""
         self._client.get_queue_attributes(QueueUrl=self._url, AttributeNames=["QueueArn"])
+
+
+def _text(value: str) -> Any:
+    """A text as the value of an attribute."""
+    return {"DataType": "String", "StringValue": value}
 
 
 def _message(received: "MessageTypeDef") -> Message:
