@@ -156,9 +156,9 @@ class Line:
         return {"sku": self.sku, "name": self.name, "quantity": self.quantity, "price": self.price.to_dict()}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Address:
-    """The shipping address. `country` is an ISO 3166-1 alpha-2 code."""
+    """The shipping address. `country` is an ISO 3166-1 alpha-2 code. Its `repr` is empty: errors may be logged."""
 
     name: str
     line1: str

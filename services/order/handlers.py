@@ -12,6 +12,7 @@ from services.common.values import clock, ids
 from services.common.values.caller import Caller
 from services.common.values.clock import Clock
 from services.common.values.errors import NotFound
+from services.common.values.ids import shown
 from services.common.values.money import Money
 from services.order import domain, messages, metrics
 from services.order.domain import Address, Item, Order, Product, State, Step
@@ -37,7 +38,7 @@ class UnknownOrder(NotFound):
     """The order does not exist, or belongs to another customer."""
 
     def __init__(self, order_id: str) -> None:
-        super().__init__(f"order {order_id} not found")
+        super().__init__(f"order {shown(order_id)} not found")
 
 
 def place_order(

@@ -12,6 +12,7 @@ from services.common.values import clock
 from services.common.values.caller import Caller
 from services.common.values.clock import Clock
 from services.common.values.errors import NotFound
+from services.common.values.ids import shown
 from services.common.values.money import Money
 from services.payment import domain, messages, metrics
 from services.payment.domain import Charge, OrderClosed, Payment, State
@@ -25,7 +26,7 @@ class NoPayment(NotFound):
 
     def __init__(self, order_id: str) -> None:
         super().__init__(
-            f"payment of order {order_id} not found; a payment exists once the stock of the order is reserved"
+            f"payment of order {shown(order_id)} not found; a payment exists once the stock of the order is reserved"
         )
 
 

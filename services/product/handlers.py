@@ -35,8 +35,8 @@ Decision = Callable[[Reservation | None], tuple[Reservation, Move | None]]
 class NoSuchProduct(NotFound):
     """The product does not exist."""
 
-    def __init__(self, sku: str) -> None:
-        super().__init__(f"product {sku} not found")
+    def __init__(self) -> None:
+        super().__init__("product not found; GET /products lists the products")
 
 
 def list_products(search: Search, after: str | None, limit: int, *, catalogue: Catalogue) -> Page:
@@ -52,7 +52,7 @@ def show_product(sku: str, *, catalogue: Catalogue) -> Stocked:
     """
     found = catalogue.find(sku)
     if found is None:
-        raise NoSuchProduct(sku)
+        raise NoSuchProduct
     return found
 
 

@@ -53,9 +53,9 @@ class Item:
     quantity: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Address:
-    """The address of a recipient. `country` is an ISO 3166-1 alpha-2 code."""
+    """The address of a recipient. `country` is an ISO 3166-1 alpha-2 code. Its `repr` is empty: errors may be logged."""
 
     name: str
     line1: str

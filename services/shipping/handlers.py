@@ -12,6 +12,7 @@ from services.common.values import clock
 from services.common.values.caller import Caller
 from services.common.values.clock import Clock
 from services.common.values.errors import NotFound
+from services.common.values.ids import shown
 from services.shipping import domain, messages, metrics
 from services.shipping.domain import Booking, OrderClosed, Parcel, Shipment, State
 from services.shipping.ports import Carrier, KeyClosed, Refused, Shipments
@@ -23,7 +24,9 @@ class NoShipment(NotFound):
     """The order has no shipment."""
 
     def __init__(self, order_id: str) -> None:
-        super().__init__(f"shipment of order {order_id} not found; a shipment exists once the order is paid")
+        super().__init__(
+            f"shipment of order {shown(order_id)} not found; a shipment exists once the order is paid"
+        )
 
 
 def show_shipment(order_id: str, caller: Caller, *, shipments: Shipments) -> Shipment:

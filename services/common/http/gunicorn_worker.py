@@ -16,7 +16,15 @@ from typing import Any
 import orjson
 from gunicorn.http import RequestParser
 from gunicorn.http.body import ChunkedReader
-from gunicorn.http.errors import NoMoreData
+from gunicorn.http.errors import (
+    ExpectationFailed,
+    ForbiddenProxyRequest,
+    LimitRequestHeaders,
+    LimitRequestLine,
+    NoMoreData,
+    ParseException,
+    UnsupportedTransferCoding,
+)
 from gunicorn.workers.gthread import ThreadWorker
 
 from services.common.http.front import (
@@ -30,6 +38,7 @@ from services.common.http.front import (
     Limits,
     Step,
 )
+from services.common.telemetry import logs
 
 END_OF_HEAD, END_OF_LINE = b"\r\n\r\n", b"\r\n"
 CONTINUE = Interim(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -40,6 +49,15 @@ LANES = {"/healthz": "liveness", "/readyz": "readiness", "/metrics": "readiness"
 LANE_THREADS = {"liveness": 1, "readiness": 2}
 # Shorter than Python's default of 5 ms, for which the thread of the sockets would wait at each step while others compute.
 SWITCH_SECONDS = 0.0005
+
+_REFUSALS: dict[type[ParseException], HTTPStatus] = {
+    LimitRequestLine: HTTPStatus.REQUEST_URI_TOO_LONG,
+    LimitRequestHeaders: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+    ExpectationFailed: HTTPStatus.EXPECTATION_FAILED,
+    UnsupportedTransferCoding: HTTPStatus.NOT_IMPLEMENTED,
+    ForbiddenProxyRequest: HTTPStatus.FORBIDDEN,
+}
+log = logs.logger(__name__)
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
@@ -52,6 +70,20 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         self.alive = False
         if self.front is not None:
             self.front.wake()
+
+    def handle_error(self, _req: Any, client: Any, _addr: Any, error: BaseException) -> None:
+        """Rejects a request that gunicorn cannot parse.
+
+        The response and the log line name only the type of the error: its message contains the text of the client.
+        """
+        kind = type(error).__name__
+        if isinstance(error, ParseException):
+            status = _REFUSALS.get(type(error), HTTPStatus.BAD_REQUEST)
+            log.warning("request_malformed", error=kind)
+            client.sendall(refusal(status, f"the request is malformed ({kind})"))
+        else:
+            log.error("request_not_answered", exc_info=error)
+            client.sendall(refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error"))
 
     def run(self) -> None:
         """Serves until shutdown, then completes the requests in progress."""

@@ -4,6 +4,7 @@
 Each error is a problem document (RFC 9457). /openapi.json describes the API.
 """
 
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
@@ -30,6 +31,7 @@ from services.common.http.errors import InvalidRequest, headers_of, status_of
 from services.common.http.front import LARGEST_BODY
 from services.common.runtime.worker import failing
 from services.common.telemetry import exposition, logs, metrics, tracing
+from services.common.telemetry.redaction import redact_line
 from services.common.values.caller import Caller
 from services.common.values.errors import ServiceError, Unavailable, UnreadableRow
 
@@ -59,6 +61,8 @@ SECURITY_SCHEMES: dict[str, SecurityScheme | dict[str, Any]] = {
         "x-amazon-apigateway-authtype": "awsSigv4",
     },
 }
+# The names of fields and headers in the models.
+_FIELD = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,40}")
 _METHODS = frozenset({"get", "post", "put", "patch", "delete"})
 
 
@@ -340,7 +344,9 @@ def problem(
         "detail": detail,
         "trace_id": tracing.trace_id(),
     }
-    return Response(orjson.dumps(body), status=int(status), headers=dict(headers or {}), content_type=PROBLEM)
+    # The client may have sent a secret where it does not belong, and its response may be logged or displayed.
+    content = redact_line(orjson.dumps(body))
+    return Response(content, status=int(status), headers=dict(headers or {}), content_type=PROBLEM)
 
 
 def _on_service_error(error: ServiceError) -> Response:
@@ -362,12 +368,16 @@ def _invalid(error: ValidationError) -> InvalidRequest:
     # Never includes the input: it may contain a payment token.
     found = error.errors(include_url=False, include_context=False, include_input=False)
     errors = [
-        {"field": ".".join(str(part) for part in item["loc"]) or "body", "message": item["msg"]}
-        for item in found
+        {"field": ".".join(map(_part, item["loc"])) or "body", "message": item["msg"]} for item in found
     ]
     return InvalidRequest(
         "; ".join(f"{item['field']}: {item['message']}" for item in errors), extra={"errors": errors}
     )
+
+
+def _part(part: str | int) -> str:
+    """A part of the path of a field. The name of an unknown field is text of the client, which may be anything."""
+    return str(part) if isinstance(part, int) or _FIELD.fullmatch(part) else "?"
 
 
 def _on_http_error(error: HTTPException) -> Response:

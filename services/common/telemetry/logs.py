@@ -11,7 +11,7 @@ from structlog.typing import EventDict, Processor
 
 from services.common.telemetry.metrics import LOG_ERRORS
 from services.common.telemetry.redaction import redact, redact_line
-from services.common.telemetry.tracing import name_trace, note_order
+from services.common.telemetry.tracing import name_trace, note_order, of_order
 
 
 def logger(name: str) -> structlog.stdlib.BoundLogger:
@@ -25,9 +25,13 @@ def concerns(**fields: str) -> None:
 
     The ID of an order is added to the span in progress too.
     """
+    order_id = fields.get("order_id")
+    if order_id is not None and not of_order(order_id):
+        # Text that a client sent in place of an ID.
+        fields = {**fields, "order_id": "invalid"}
     structlog.contextvars.bind_contextvars(**fields)
-    if "order_id" in fields:
-        note_order(fields["order_id"])
+    if order_id is not None:
+        note_order(order_id)
 
 
 def configure(service: str, level: str) -> None:

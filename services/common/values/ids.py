@@ -23,6 +23,14 @@ def age(made: str) -> float:
     return max(0.0, time.time() - (known.int >> 80) / 1000) if known.version == _VERSION else 0.0
 
 
+def shown(text: str) -> str:
+    """An ID as an error message may contain it: any other text, which a client sent in place of an ID, is left out."""
+    try:
+        return str(uuid.UUID(text))
+    except ValueError:
+        return "with this ID"
+
+
 def first_of(at: datetime) -> str:
     """The smallest possible ID of a time: every earlier ID sorts before it."""
     return str(uuid.UUID(int=int(at.timestamp() * 1000) << 80 | _VERSION << 76 | 0b10 << 62))

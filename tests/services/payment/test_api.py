@@ -84,7 +84,7 @@ def test_given_a_payment_closed_before_its_charge_when_it_is_requested_then_only
 
 
 def test_given_no_payment_when_it_is_requested_then_it_is_not_found(world: World) -> None:
-    assert "none" in get(world, "/payments/none", HTTPStatus.NOT_FOUND)["detail"]
+    assert "not found" in get(world, "/payments/none", HTTPStatus.NOT_FOUND)["detail"]
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/openapi.json"])

@@ -69,4 +69,7 @@ def test_given_a_product_when_it_and_its_stock_are_requested_then_they_are_retur
 def test_given_an_unknown_sku_when_the_product_or_its_stock_is_requested_then_it_is_not_found(
     client: FlaskClient, path: str
 ) -> None:
-    assert get(client, path, HTTPStatus.NOT_FOUND)["detail"] == "product none not found"
+    assert (
+        get(client, path, HTTPStatus.NOT_FOUND)["detail"]
+        == "product not found; GET /products lists the products"
+    )

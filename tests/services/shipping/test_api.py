@@ -82,7 +82,7 @@ def test_given_a_shipment_closed_before_its_booking_when_it_is_requested_then_on
 
 
 def test_given_no_shipment_when_it_is_requested_then_it_is_not_found(world: World) -> None:
-    assert "none" in get(world, "/shipments/none", HTTPStatus.NOT_FOUND)["detail"]
+    assert "not found" in get(world, "/shipments/none", HTTPStatus.NOT_FOUND)["detail"]
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/openapi.json"])
