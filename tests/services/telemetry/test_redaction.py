@@ -1,4 +1,4 @@
-"""What is redacted in a log line, and what is not."""
+"""Redaction of log lines: personal data, payment data and credentials are removed, and IDs stay."""
 
 import time
 

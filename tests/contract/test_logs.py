@@ -1,0 +1,86 @@
+"""Every log group has a retention, and the errors in the log of every service are counted in CloudWatch."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import pytest
+
+from services.common.telemetry import emf
+from services.common.telemetry.metrics import LOG_ERRORS
+from shopdev.cloudformation import stacks
+
+Resources = Mapping[str, Mapping[str, Any]]
+STACKS: Final = sorted(path.stem for path in stacks.FOLDER.glob("*.yaml"))
+# A line of the services in an event of a log group: the event itself, or a field of the add-on for pods.
+PLACES: Final = ("$", "$.log_processed")
+# Text of a client, in the access log of an API Gateway.
+OF_CLIENTS: Final = ("$context.path", "$context.identity.userAgent", "header", "querystring")
+
+
+def resources(stack: str) -> Resources:
+    found: Resources = stacks.document(stack)["Resources"]
+    return found
+
+
+def of_type(stack: str, kind: str) -> dict[str, Mapping[str, Any]]:
+    return {
+        name: each.get("Properties", {}) for name, each in resources(stack).items() if each["Type"] == kind
+    }
+
+
+def service_logs(stack: str) -> Iterator[str]:
+    """The log groups of functions and containers."""
+    for function in of_type(stack, "AWS::Lambda::Function").values():
+        yield function["LoggingConfig"]["LogGroup"]["Ref"]
+    for task in of_type(stack, "AWS::ECS::TaskDefinition").values():
+        for container in task["ContainerDefinitions"]:
+            options = container.get("LogConfiguration", {}).get("Options", {})
+            if "Ref" in options.get("awslogs-group", {}):
+                yield options["awslogs-group"]["Ref"]
+    for addon in of_type(stack, "AWS::EKS::Addon").values():
+        if addon["AddonName"] == "amazon-cloudwatch-observability":
+            yield "PodLogs"
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_given_a_log_group_then_its_retention_is_set(stack: str) -> None:
+    groups = of_type(stack, "AWS::Logs::LogGroup")
+
+    assert [name for name, each in groups.items() if "RetentionInDays" not in each] == []
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_given_what_writes_logs_then_it_writes_to_a_group_of_a_template(stack: str) -> None:
+    """AWS creates a missing group without a retention."""
+    groups = set(of_type(stack, "AWS::Logs::LogGroup"))
+
+    assert set(service_logs(stack)) <= groups
+    for kind in ("AWS::StepFunctions::StateMachine", "AWS::ApiGatewayV2::Stage"):
+        assert not of_type(stack, kind) or groups, f"{kind} without a log group"
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_given_the_log_of_a_service_then_a_filter_counts_its_errors_under_the_name_of_the_metric(
+    stack: str,
+) -> None:
+    (errors,) = LOG_ERRORS.collect()
+    counted = {
+        each["LogGroupName"]["Ref"]
+        for each in of_type(stack, "AWS::Logs::MetricFilter").values()
+        for metric in each["MetricTransformations"]
+        if (metric["MetricNamespace"], metric["MetricName"]) == (emf.NAMESPACE, f"{errors.name}_total")
+        for place in PLACES
+        if metric["Dimensions"] == [{"Key": emf.SERVICE, "Value": f"{place}.{emf.SERVICE}"}]
+        and each["FilterPattern"] == f'{{ ({place}.level = "error") || ({place}.level = "critical") }}'
+    }
+
+    assert counted == set(service_logs(stack))
+
+
+def test_given_the_access_logs_of_the_gateways_then_they_contain_no_text_of_clients() -> None:
+    formats = [
+        each["AccessLogSettings"]["Format"] for each in of_type("api", "AWS::ApiGatewayV2::Stage").values()
+    ]
+
+    assert formats
+    assert [text for text in formats if any(part in text for part in OF_CLIENTS)] == []
