@@ -9,8 +9,7 @@ the labels of metrics.
 import re
 import socket
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -20,9 +19,9 @@ import pytest
 
 from shopdev.cloudformation import stacks
 from shopdev.customer import Customer, wish
-from shopdev.processes.emulator import Emulator
 from shopdev.processes.shop import Shop
 from tests.collector import Collector
+from tests.services.telemetry.seen import Seen
 from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.emulator, pytest.mark.timeout(300)]
@@ -50,45 +49,6 @@ MARKERS: Final = (
 )
 EXPORTED_WITHIN: Final = 30.0
 TOPICS: Final = ("ProductTopicArn", "OrderTopicArn", "PaymentTopicArn", "ShippingTopicArn")
-
-
-@dataclass
-class Seen:
-    """Everything that left the services, by where it was seen."""
-
-    log: list[str] = field(default_factory=list)
-    errors: list[str] = field(default_factory=list)
-    events: list[str] = field(default_factory=list)
-    metrics: list[str] = field(default_factory=list)
-    spans: list[str] = field(default_factory=list)
-
-
-@pytest.fixture(scope="module")
-def seen() -> Seen:
-    return Seen()
-
-
-@pytest.fixture(scope="module")
-def collector() -> Iterator[Collector]:
-    with Collector() as collector:
-        yield collector
-
-
-@pytest.fixture(scope="module")
-def marked(emulator: Emulator, collector: Collector, seen: Seen) -> Iterator[Shop]:
-    """A shop of its own, whose log, spans and events are all collected."""
-
-    def sink(name: str, line: str) -> None:
-        if name in shop.programs:
-            seen.log.append(line)
-
-    environment = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_BSP_SCHEDULE_DELAY": "200"}
-    shop = Shop(emulator, sink, prefix="marked", environment=environment)
-    try:
-        shop.start()
-        yield shop
-    finally:
-        shop.stop()
 
 
 @pytest.fixture(scope="module")
