@@ -10,6 +10,7 @@ import re
 import socket
 import sys
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -77,21 +78,21 @@ def orders(marked: Shop, collector: Collector, seen: Seen) -> Sequence[str]:
 def ended(buyer: Customer) -> list[dict[str, Any]]:
     """Orders that are shipped, declined, and undone after the carrier refused them."""
     sku = max(buyer.catalogue(), key=lambda product: product["available"])["sku"]
-    found = []
+    found: list[dict[str, Any]] = []
     for token, postal_code in (("tok_approve", "10115"), (TOKEN, "10115"), ("tok_approve", "00000")):
         body = wish(sku, 1, token)
         body["shipping_address"] = {**ADDRESS, "postal_code": postal_code}
-        answer = wait_for(
-            lambda body=body, token=token: accepted(buyer, body, f"{EMAIL}-{token}-{len(found)}")
-        )
-        found.append(buyer.follow(answer.json()))
+        place = partial(accepted, buyer, body, f"{EMAIL}-{token}-{len(found)}")
+        found.append(buyer.follow(wait_for(place)))
     assert [order["state"] for order in found] == ["SHIPPED", "REJECTED", "CANCELLED"]
     return found
 
 
-def accepted(buyer: Customer, body: dict[str, Any], key: str) -> httpx.Response | None:
+def accepted(buyer: Customer, body: dict[str, Any], key: str) -> dict[str, Any]:
+    """The accepted order; empty if the order service does not know the product yet."""
     answer = buyer.post("/orders", body, idempotency_key=key)
-    return answer if answer.status_code == httpx.codes.ACCEPTED else None
+    order: dict[str, Any] = answer.json() if answer.status_code == httpx.codes.ACCEPTED else {}
+    return order
 
 
 def invalid(buyer: Customer, order_id: str) -> list[str]:
