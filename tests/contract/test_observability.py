@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
-from shopdev.checkout import ROOT
+from shopdev.checkout import ROOT, SERVICES
 from shopdev.cloudformation import stacks
+from tests.charts.helm import Helm
 
 ADOT = ROOT / "manifests" / "observability"
 
@@ -157,15 +158,37 @@ def test_given_the_adot_collector_then_it_reads_only_the_pods_of_the_shop() -> N
     ]
 
 
-def test_given_the_collectors_then_their_endpoints_are_those_of_the_stack() -> None:
-    endpoint = stacks.document("collector")["Outputs"]["Endpoint"]["Value"]["Fn::If"]
+def test_given_the_adot_collector_then_its_endpoint_is_that_of_its_service() -> None:
     service = manifest("Service")
 
     (port,) = service["spec"]["ports"]
     name, namespace = service["metadata"]["name"], service["metadata"]["namespace"]
-    assert endpoint[2] == f"http://{name}.{namespace}:{port['port']}"
-    # Where the agent receives OTLP over HTTP since version 8 of the add-on.
-    assert endpoint[1] == "http://cloudwatch-agent.amazon-cloudwatch:4318"
+    assert f"http://{name}.{namespace}:{port['port']}" == endpoint("adot")
+
+
+@pytest.mark.parametrize("collector", ["adot", "cloudwatch"])
+def test_given_the_values_for_a_collector_then_every_process_sends_its_spans_there_with_ids_for_x_ray(
+    helm: Helm, collector: str
+) -> None:
+    files = ("values-eks.yaml", f"values-{collector}.yaml")
+    shop = helm.template("shop", files=files, namespace="shop")
+    services = [each["spec"] for each in shop if each["kind"] == "ShopService"]
+    environments = [
+        env for each in services for env in [each["env"], *(w.get("env") or [] for w in each["workers"])]
+    ]
+    given = [{each["name"]: each.get("value") for each in env} for env in environments]
+
+    assert len(services) == len(SERVICES)
+    sent = [each for each in given if "OTEL_EXPORTER_OTLP_ENDPOINT" in each]
+    assert len(sent) >= len(SERVICES)
+    assert {each["OTEL_EXPORTER_OTLP_ENDPOINT"] for each in sent} == {endpoint(collector)}
+    assert {each["OTEL_PYTHON_ID_GENERATOR"] for each in sent} == {"xray"}
+
+
+def endpoint(collector: str) -> str:
+    """The endpoint of a collector, which the stack outputs."""
+    adot, cloudwatch = stacks.document("collector")["Outputs"]["Endpoint"]["Value"]["Fn::If"][1:]
+    return {"adot": str(adot), "cloudwatch": str(cloudwatch)}[collector]
 
 
 def manifest(kind: str) -> dict[str, Any]:

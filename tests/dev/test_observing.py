@@ -60,15 +60,16 @@ def test_given_a_span_whose_parent_is_missing_then_the_tree_still_contains_it() 
     assert [line.split()[:2] for line in traces.tree(found)] == [["order:", "relay"]]
 
 
-def test_given_prometheusrules_then_each_becomes_one_rule_file_with_its_groups() -> None:
-    groups = [{"name": "g", "rules": [{"alert": "A", "expr": "up == 0"}]}]
+def test_given_prometheusrules_then_each_becomes_a_file_without_rules_about_kube_state_metrics() -> None:
+    up = {"alert": "A", "expr": "up == 0"}
+    groups = [{"name": "g", "rules": [up, {"alert": "B", "expr": "kube_pod_info == 0"}]}]
     rule = {"metadata": {"namespace": "shop", "name": "order"}, "spec": {"groups": groups}}
     empty = {"metadata": {"namespace": "shop", "name": "empty"}, "spec": {}}
 
     files = prometheus.rule_files([rule, empty])
 
     assert {name: json.loads(text) for name, text in files.items()} == {
-        "shop-order.yaml": {"groups": groups},
+        "shop-order.yaml": {"groups": [{"name": "g", "rules": [up]}]},
         "shop-empty.yaml": {"groups": []},
     }
 

@@ -10,6 +10,7 @@ import pytest
 
 from shopdev.demo import steps
 from shopdev.demo import target as targets
+from shopdev.demo.observing import Backends
 from tests.e2e.actors import Cluster, Shop
 from tests.waiting import wait_for
 
@@ -17,7 +18,8 @@ NAMESPACES = ("aws", "shop-operator", "shop")
 
 
 @pytest.fixture(scope="session")
-def target() -> targets.Target:
+def installed() -> tuple[targets.Target, Backends | None]:
+    """The shop, on the local node with the backends of its traces and metrics."""
     chosen = targets.choose(os.environ)
     if isinstance(chosen, targets.LocalNode) and (platform.system() != "Linux" or os.geteuid() != 0):
         reason = (
@@ -26,8 +28,22 @@ def target() -> targets.Target:
         if os.environ.get("CI") == "true":
             pytest.fail(f"e2e may not be skipped in CI: {reason}")
         pytest.skip(reason)
-    steps.install(chosen)
-    return chosen
+    backends = Backends() if isinstance(chosen, targets.LocalNode) else None
+    steps.install(chosen, backends)
+    return chosen, backends
+
+
+@pytest.fixture(scope="session")
+def target(installed: tuple[targets.Target, Backends | None]) -> targets.Target:
+    return installed[0]
+
+
+@pytest.fixture(scope="session")
+def backends(installed: tuple[targets.Target, Backends | None]) -> Backends:
+    found = installed[1]
+    if found is None:
+        pytest.skip("Jaeger and Prometheus are installed on the local node only")
+    return found
 
 
 @pytest.fixture(scope="session")

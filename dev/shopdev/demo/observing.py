@@ -3,9 +3,10 @@
 import json
 import urllib.parse
 
+from shopdev.checkout import SERVICES
 from shopdev.console import CommandError, say
 from shopdev.demo import traces
-from shopdev.demo.addons import jaeger, prometheus
+from shopdev.demo.addons import OBSERVABILITY, jaeger, prometheus
 from shopdev.demo.target import LocalNode, Target
 
 SHOP_VALUES = (
@@ -13,10 +14,13 @@ SHOP_VALUES = (
     f"global.tracing.endpoint={jaeger.RECEIVER}",
     "--set",
     "global.tracing.sampleRatio=1",
+    "--set-string",
+    "global.env.OTEL_BSP_SCHEDULE_DELAY=500",
     "--set",
     "monitoring.rules.enabled=true",
+    *(arg for each in SERVICES for arg in ("--set", f"{each}.monitoring.namespace={OBSERVABILITY}")),
 )
-"""Every trace is recorded, because the node is for demonstrations and tests."""
+"""Every trace is recorded and sent within half a second, because the node is for demonstrations and tests."""
 
 
 class Backends:

@@ -1,0 +1,43 @@
+"""The spans in Jaeger, as the expectations of tests/traces.py read them."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+
+from tests.traces import SpanRecord
+
+ORDER_ID = "shop.order.id"
+
+
+def trace_ids(url: str, order_id: str) -> set[str]:
+    """The IDs of the traces in which the order service has a span with the ID of an order."""
+    query = {"service": "order", "tags": json.dumps({ORDER_ID: order_id})}
+    answer = httpx.get(f"{url}/api/traces", params=query, timeout=10.0).raise_for_status()
+    return {each["traceID"] for each in answer.json()["data"] or ()}
+
+
+def trace(url: str, trace_id: str) -> list[SpanRecord]:
+    """The spans of a trace."""
+    answer = httpx.get(f"{url}/api/traces/{trace_id}", timeout=10.0).raise_for_status()
+    (found,) = answer.json()["data"]
+    return [_record(each, found["processes"]) for each in found["spans"]]
+
+
+def _record(span: Mapping[str, Any], processes: Mapping[str, Any]) -> SpanRecord:
+    tags = {each["key"]: each["value"] for each in span["tags"]}
+    references = span["references"]
+    return SpanRecord(
+        trace_id=span["traceID"],
+        span_id=span["spanID"],
+        parent_id=next((each["spanID"] for each in references if each["refType"] == "CHILD_OF"), ""),
+        service=processes[span["processID"]]["serviceName"],
+        name=span["operationName"],
+        kind=tags.get("span.kind", "internal"),
+        failed=tags.get("error") is True,
+        attributes=tags,
+        links=tuple(
+            (each["traceID"], each["spanID"]) for each in references if each["refType"] != "CHILD_OF"
+        ),
+    )
