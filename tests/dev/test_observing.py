@@ -10,6 +10,8 @@ from shopdev.demo import target, traces
 from shopdev.demo.addons import prometheus
 from shopdev.demo.observing import Backends
 
+AWS = {"rpc.system": "aws-api"}
+
 
 def recorded(
     span_id: str, name: str, start: int, parent: str | None = None, service: str = "order", **tags: Any
@@ -34,14 +36,16 @@ def trace(*spans: dict[str, Any]) -> dict[str, Any]:
     return {"traceID": "t", "spans": list(spans), "processes": services}
 
 
-def test_given_a_trace_in_any_order_then_its_tree_is_in_the_order_of_time_with_children_below_parents() -> (
+def test_given_a_trace_then_its_tree_is_in_the_order_of_time_without_calls_of_aws_that_nothing_continues() -> (
     None
 ):
     found = traces.spans_of(
         trace(
             recorded("c", "charge", 3_000_000, parent="a", service="payment", error=True),
             recorded("b", "relay", 2_000_000, parent="a"),
-            recorded("d", "start", 2_500_000, parent="b"),
+            recorded("d", "start", 2_500_000, parent="b", **AWS),
+            recorded("e", "process", 2_700_000, parent="d"),
+            recorded("f", "delete", 2_600_000, parent="b", **AWS),
             recorded("a", "POST /orders", 1_000_000),
         )
     )
@@ -50,6 +54,7 @@ def test_given_a_trace_in_any_order_then_its_tree_is_in_the_order_of_time_with_c
         "order: POST /orders 0.000 s 1.5 ms",
         "├─ order: relay 1.000 s 1.5 ms",
         "│ └─ order: start 1.500 s 1.5 ms",
+        "│ └─ order: process 1.700 s 1.5 ms",
         "└─ payment: charge 2.000 s 1.5 ms failed",
     ]
 

@@ -60,8 +60,10 @@ class Cluster:
         (index,) = (number for number, each in enumerate(workers) if each["name"] == worker)
         before = workers[index]["replicas"]
         self._set_replicas(service, index, 0)
-        wait_for(lambda: not self.pods(service, worker), 60, what=f"no pod of {service}-{worker}")
+        selector = f"shopservice.dev/name={service},app.kubernetes.io/component={worker}"
         try:
+            # A pod that is being deleted may still receive a message.
+            self.kubectl("wait", "pod", "-n", "shop", "-l", selector, "--for=delete", "--timeout=60s")
             yield
         finally:
             self._set_replicas(service, index, before)

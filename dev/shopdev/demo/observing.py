@@ -58,7 +58,7 @@ class Backends:
             CommandError: when Jaeger has no trace of the order.
         """
         trace_id, spans = traces.of_order(self.jaeger, order_id)
-        say(f"Trace {trace_id} of order {order_id}: {len(spans)} spans\n")
+        say(f"Trace {trace_id} of order {order_id}: {len(spans)} spans, without calls of AWS:\n")
         for line in traces.tree(spans):
             say(line)
         tags = urllib.parse.quote(json.dumps({traces.ORDER_ATTRIBUTE: order_id}))

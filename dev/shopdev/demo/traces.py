@@ -31,6 +31,7 @@ class Span:
         start: microseconds since the epoch.
         duration: microseconds.
         failed: whether its status is an error.
+        calls_aws: whether it is a call of an AWS API.
     """
 
     span_id: str
@@ -40,29 +41,38 @@ class Span:
     start: int
     duration: int
     failed: bool
+    calls_aws: bool = False
 
 
 def spans_of(trace: Mapping[str, Any]) -> list[Span]:
     """The spans of a trace in the JSON format of Jaeger, `{"spans": […], "processes": {…}}`."""
-    return [
-        Span(
-            each["spanID"],
-            next((ref["spanID"] for ref in each["references"] if ref["refType"] == "CHILD_OF"), None),
-            trace["processes"][each["processID"]]["serviceName"],
-            each["operationName"],
-            each["startTime"],
-            each["duration"],
-            any(tag["key"] == "error" and tag["value"] in (True, "true") for tag in each["tags"]),
-        )
-        for each in trace["spans"]
-    ]
+    return [_span(each, trace["processes"]) for each in trace["spans"]]
+
+
+def _span(span: Mapping[str, Any], processes: Mapping[str, Any]) -> Span:
+    tags = {each["key"]: each["value"] for each in span["tags"]}
+    return Span(
+        span["spanID"],
+        next((ref["spanID"] for ref in span["references"] if ref["refType"] == "CHILD_OF"), None),
+        processes[span["processID"]]["serviceName"],
+        span["operationName"],
+        span["startTime"],
+        span["duration"],
+        failed=tags.get("error") is True,
+        calls_aws=tags.get("rpc.system") == "aws-api",
+    )
 
 
 def tree(spans: Sequence[Span]) -> Iterator[str]:
-    """The lines of a tree in the order of time. A span whose parent is missing is a root."""
-    known = {each.span_id for each in spans}
+    """The lines of a tree in the order of time.
+
+    A span whose parent is missing is a root. Calls of AWS are left out, unless another process continues from them.
+    """
+    parents = {each.parent for each in spans}
+    shown = [each for each in spans if not each.calls_aws or each.span_id in parents]
+    known = {each.span_id for each in shown}
     children: dict[str | None, list[Span]] = defaultdict(list)
-    for each in sorted(spans, key=lambda span: span.start):
+    for each in sorted(shown, key=lambda span: span.start):
         children[each.parent if each.parent in known else None].append(each)
     began = min((each.start for each in spans), default=0)
 
