@@ -228,4 +228,4 @@ def test_given_a_request_with_a_trace_when_a_function_handles_it_then_its_log_ha
     (line,) = wait_for(written)
     assert line["event"] == "request"
     assert line["service"] == "product"
-    assert line["path"] == "/products"
+    assert line["route"] == "/products"
