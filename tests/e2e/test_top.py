@@ -62,7 +62,8 @@ def test_given_requests_when_top_runs_then_it_shows_their_rate_the_queue_and_rea
     assert web["errorRate"] == 0
     assert 0 < web["p95Seconds"] < 5
     assert web["cpuCores"] > 0.001
-    assert web["cpuRequestCores"] == pytest.approx(0.05 * web["replicas"], rel=0.01)
+    requested = cluster.get("shopservice", "product", "-n", "shop")["spec"]["resources"]["requests"]["cpu"]
+    assert f"{web['cpuRequestCores'] * 1000 / len(cluster.pods('product', 'web')):.0f}m" == requested
     assert web["memoryBytes"] > 30 * 2**20 * web["replicas"]
     assert consumer["queueMessages"] is not None
     assert consumer["memoryBytes"] > 30 * 2**20
