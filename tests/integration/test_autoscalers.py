@@ -19,6 +19,25 @@ QUEUED: dict[str, Any] = {
     "maxReplicas": 6,
     "queue": {"url": "https://sqs.eu-west-1.amazonaws.com/123456789012/orders"},
 }
+PEAKS: dict[str, Any] = {
+    "minReplicas": 2,
+    "maxReplicas": 6,
+    "schedule": [{"start": "0 8 * * *", "end": "0 9 * * *", "replicas": 5}],
+}
+MEASURED: dict[str, Any] = {
+    "minReplicas": 2,
+    "maxReplicas": 6,
+    "metrics": [
+        {"type": "Pods", "name": "requests_in_flight", "averageValue": 20},
+        {
+            "type": "Object",
+            "name": "requests_per_second",
+            "object": {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "name": "web"},
+            "value": "2k",
+        },
+        {"type": "External", "name": "visitors", "selector": {"shop": "1"}, "averageValue": "1500m"},
+    ],
+}
 
 
 @pytest.mark.usefixtures("optional_kinds")
@@ -27,6 +46,7 @@ QUEUED: dict[str, Any] = {
     [
         (("HorizontalPodAutoscaler", AUTOSCALING), ("ScaledObject", QUEUED)),
         (("ScaledObject", QUEUED), ("HorizontalPodAutoscaler", AUTOSCALING)),
+        (("HorizontalPodAutoscaler", MEASURED), ("ScaledObject", PEAKS)),
     ],
 )
 def test_given_an_autoscaler_when_another_kind_replaces_it_then_it_is_deleted_first_and_the_count_stays(
@@ -61,6 +81,42 @@ def test_given_an_autoscaler_when_another_kind_replaces_it_then_it_is_deleted_fi
     assert made
     first = cluster.history(new, namespace, "web", gone)
     assert first[0]["metadata"]["uid"] == cluster.get(new, namespace, "web")["metadata"]["uid"]
+
+
+@pytest.mark.usefixtures("optional_kinds")
+@pytest.mark.parametrize(
+    ("kind", "autoscaling"), [("HorizontalPodAutoscaler", MEASURED), ("ScaledObject", QUEUED | PEAKS)]
+)
+def test_given_any_scaling_field_when_its_autoscaler_is_edited_then_it_is_repaired_and_then_left_alone(
+    cluster: Cluster,
+    operator_kubeconfig: Path,
+    namespace: str,
+    tmp_path: Path,
+    kind: str,
+    autoscaling: dict[str, Any],
+) -> None:
+    def spec() -> dict[str, Any]:
+        found: dict[str, Any] = cluster.get(kind, namespace, "web")["spec"]
+        return found
+
+    def repairs() -> list[str]:
+        """The kind of the last repair, once for each of all repairs."""
+        drift = cluster.get("ShopService", namespace, "web")["status"].get("drift", {})
+        return [drift["last"]["object"].partition(" ")[0]] * drift["count"] if drift else []
+
+    with running(operator_kubeconfig, tmp_path / "operator.log", "--no-leader-elect"):
+        cluster.create(shopservice(namespace, autoscaling=autoscaling))
+        wait_for(lambda: f"{kind}/web" in cluster.children(namespace))
+        applied = spec()
+        highest = "maxReplicas" if kind == "HorizontalPodAutoscaler" else "maxReplicaCount"
+        cluster.patch(kind, namespace, "web", {"spec": {highest: 99}})
+        wait_for(lambda: spec() == applied)
+        wait_for(lambda: repairs() == [kind])
+
+        # The second edit is the second repair: quantities and defaults are stored as they were sent.
+        cluster.patch(kind, namespace, "web", {"spec": {highest: 98}})
+        wait_for(lambda: repairs() == [kind, kind])
+        assert spec() == applied
 
 
 @pytest.mark.usefixtures("optional_kinds")
