@@ -211,7 +211,6 @@ def changes(_burst: None, cluster: Cluster, backlog: Backlog) -> Iterator[Change
     watched.end()
 
 
-@pytest.mark.usefixtures("shop")
 def test_given_a_burst_of_messages_then_keda_scales_from_zero_and_back_and_none_is_received_twice(
     changes: Changes, settings: dict[str, str], backlog: Backlog
 ) -> None:
@@ -234,12 +233,12 @@ def test_given_a_burst_of_messages_then_keda_scales_from_zero_and_back_and_none_
     assert all(each["charge"]["amount"] == AMOUNT for each in payments.values())
 
 
-@pytest.mark.usefixtures("shop", "_burst")
+@pytest.mark.usefixtures("_burst")
 def test_given_a_known_peak_then_its_pods_run_whatever_the_load_is(cluster: Cluster) -> None:
     wait_for(lambda: _replicas(cluster, BURST) == 2, 60, what="the pods of the peak")
 
 
-@pytest.mark.usefixtures("shop", "_burst")
+@pytest.mark.usefixtures("_burst")
 def test_given_a_queue_that_is_gone_then_the_fallback_runs_and_the_status_names_it(
     cluster: Cluster, backlog: Backlog
 ) -> None:
