@@ -15,11 +15,13 @@ from shopdev.codegen import saga
 from shopdev.codegen.chartdocs import values
 from shopdev.codegen.chartdocs.outputs import CHARTS, crd_yaml, outputs
 from shopdev.codegen.kubeschema import table
+from shopdev.codegen.slo import outputs as slo
 from shopdev.codegen.telemetry import outputs as telemetry
 
 FILES = {
     **outputs(),
     table.TABLE: table.generated,
+    **slo.outputs(),
     **telemetry.outputs(),
     saga.FILE: saga.generated,
 }

@@ -267,7 +267,7 @@ def test_given_any_environment_then_each_service_has_rollback_disruption_monitor
     for name, spec in specs.items():
         assert spec["rollout"] == {"autoRollback": True}, name
         assert spec["disruption"] == {"maxUnavailable": 1}, name
-        assert spec["monitoring"] == {"interval": "30s"}, name
+        assert spec["monitoring"]["interval"] == "30s", name
         assert spec["networkPolicy"].keys() == {"ingress", "egress"}, name
 
 

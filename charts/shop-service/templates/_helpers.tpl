@@ -130,3 +130,16 @@ that a variable follows those that its value refers to as $(NAME). Kubernetes do
 {{- $own := index .context.Values .field -}}
 {{- toJson (dict "value" ($own | default (index (.context.Values.global | default dict) .field))) -}}
 {{- end -}}
+
+{{- /* spec.monitoring as JSON, in which objectives without a window or a runbook have those of the parent chart. */ -}}
+{{- define "shop-service.monitoring" -}}
+{{- $shared := (.Values.global | default dict).slos | default dict -}}
+{{- $monitoring := deepCopy .Values.monitoring -}}
+{{- range $slo := $monitoring.slos -}}
+{{- if and $shared.window (not $slo.window) -}}{{- $_ := set $slo "window" $shared.window -}}{{- end -}}
+{{- if and $shared.runbookUrl (not $slo.runbookUrl) -}}
+{{- $_ := set $slo "runbookUrl" (printf "%s#%s-%s" $shared.runbookUrl (include "shop-service.name" $) $slo.name) -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $monitoring -}}
+{{- end -}}

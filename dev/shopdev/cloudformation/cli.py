@@ -52,7 +52,7 @@ def arguments() -> argparse.Namespace:
         "stacks",
         nargs="*",
         metavar="STACK",
-        help=f"one of {', '.join(stacks.ALL)} (default: {', '.join(stacks.ON_AWS)}; without reconciler in the emulator)",
+        help=f"one of {', '.join(stacks.ALL)} (default: {', '.join(stacks.ON_AWS)}; without reconciler and slo in the emulator)",
     )
     commands.add_parser("values", parents=[common], help="print Helm values for charts/shop")
     commands.add_parser(

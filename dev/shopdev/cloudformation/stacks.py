@@ -27,10 +27,10 @@ WAVES = (
 )
 STACKS = tuple(stack for wave in WAVES for stack in wave)
 # Compute, delivery and operations. The emulator does not support the resources of these stacks.
-PLATFORM = (("ecs-capacity",), ("eks", "ecs", "reconciler", "tracing"), ("collector", "pipeline"))
+PLATFORM = (("ecs-capacity",), ("eks", "ecs", "reconciler", "slo", "tracing"), ("collector", "pipeline"))
 ALL = STACKS + tuple(stack for wave in PLATFORM for stack in wave)
 # The stacks that are deployed to AWS by default. On AWS the reconciler is a function; with the emulator, a CronJob of charts/shop.
-ON_AWS = (*STACKS, "reconciler", "tracing")
+ON_AWS = (*STACKS, "reconciler", "slo", "tracing")
 # The topic of the alarms; without it they are not sent.
 ALARM_TOPIC = "AlarmTopicArn"
 # The stacks of functions that a pipeline delivers. CloudFormation changes them with a separate role.
@@ -83,6 +83,8 @@ def _written_out(resources: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         variable, values, body = resource
         for value in values:
             text = json.dumps(body).replace(f"${{{variable}}}", value)
+            # The part of a logical ID: letters and digits only.
+            text = text.replace(f"&{{{variable}}}", re.sub(r"[^A-Za-z0-9]", "", value))
             yield from json.loads(text.replace(json.dumps({"Ref": variable}), json.dumps(value))).items()
 
 

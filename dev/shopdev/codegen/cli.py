@@ -10,6 +10,7 @@ from shopdev.codegen.apigateway import template
 from shopdev.codegen.chartdocs.outputs import outputs
 from shopdev.codegen.chartdocs.values import BadComment
 from shopdev.codegen.kubeschema import table
+from shopdev.codegen.slo import outputs as slo
 from shopdev.codegen.telemetry import outputs as telemetry
 
 
@@ -17,9 +18,10 @@ def main() -> int:
     """Write the files and return the exit code."""
     argparse.ArgumentParser(prog="dev/generate", description=__doc__).parse_args()
     try:
-        # The table is first, because the CRD depends on it.
+        # The table is first, because the CRD depends on it; the READMEs of the charts depend on their values.
         made = {
             table.TABLE: table.generated,
+            **slo.outputs(),
             **outputs(),
             template.TEMPLATE: template.generated,
             **telemetry.outputs(),

@@ -310,6 +310,8 @@ def _end(response: Response) -> Response:
     failed = response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
     metrics.HTTP_REQUESTS.labels(method, route, response.status_code).inc()
     metrics.HTTP_ERRORS.labels(method, route).inc(int(failed))
+    limit = metrics.SLOW_SECONDS.get(method, metrics.SLOW_OTHERWISE_SECONDS)
+    metrics.HTTP_SLOW.labels(method, route).inc(int(seconds > limit))
     metrics.HTTP_DURATION.labels(method, route).observe(seconds, tracing.exemplar())
     # Never the path as it was sent: it is text of the client, and may contain anything.
     (log.error if failed else log.info)(

@@ -110,23 +110,34 @@ class Bounded:
         return value
 
 
+_HTTP: Final[DimensionSets] = ((), ("method",), ("method", "route"))
+# The objectives in manifests/slo.yaml.
+SLOW_SECONDS: Final = {"GET": 0.25}
+SLOW_OTHERWISE_SECONDS: Final = 0.5
+
 HTTP_REQUESTS = counter(
     "http_requests_total",
     "HTTP requests answered. `route` is the template of the path, or `none` if no route matches.",
     ["method", "route", "status"],
-    dimensions=((), ("route",)),
+    dimensions=_HTTP,
 )
 HTTP_ERRORS = counter(
     "http_server_errors_total",
     "HTTP requests answered with a status of 500 or more.",
     ["method", "route"],
-    dimensions=((), ("route",)),
+    dimensions=_HTTP,
+)
+HTTP_SLOW = counter(
+    "http_slow_requests_total",
+    "HTTP requests answered too late for their objective: after 250 ms for GET, otherwise after 500 ms.",
+    ["method", "route"],
+    dimensions=_HTTP,
 )
 HTTP_DURATION = histogram(
     "http_request_duration_seconds",
     "Time from a request's arrival in the application to its answer.",
     ["method", "route"],
-    dimensions=((), ("route",)),
+    dimensions=_HTTP,
     buckets=_FAST[:-1],
 )
 MESSAGES = counter(

@@ -1,19 +1,15 @@
 """The sections of manifests/aws/api.yaml that are generated from the documents of the services, between marker comments."""
 
-import re
 from collections.abc import Iterator, Sequence
 
 from shopdev.checkout import ROOT
 from shopdev.codegen.apigateway.documents import Operation, operations
+from shopdev.codegen.sections import replaced
 
 TEMPLATE = ROOT / "manifests" / "aws" / "api.yaml"
 # Service -> the function with the same application.
 FUNCTIONS = {"product": "CheckInventory", "order": "PlaceOrder"}
 SCOPE_PREFIX = "shop/"
-
-
-class NoMarker(Exception):
-    """The template lacks a pair of marker comments."""
 
 
 def generated() -> str:
@@ -35,7 +31,7 @@ def generated() -> str:
         ("order of partners", (f"      - Partner{_name(each)}Route" for each in found if each.partner)),
         ("throttling of partners", throttling([each for each in found if each.partner])),
     ):
-        text = _put(text, part, lines)
+        text = replaced(text, part, lines)
     return text
 
 
@@ -128,15 +124,3 @@ def _with_function(found: Sequence[Operation]) -> list[Operation]:
 
 def _name(each: Operation) -> str:
     return "".join(word.capitalize() for word in each.name.split("_"))
-
-
-def _put(text: str, part: str, lines: Iterator[str]) -> str:
-    pattern = re.compile(
-        rf"(?P<begin> *# generated: {part} \([^\n]*\n).*?(?P<end> *# end of {part}\n)", re.DOTALL
-    )
-    put, count = pattern.subn(
-        lambda found: found["begin"] + "".join(f"{line}\n" for line in lines) + found["end"], text
-    )
-    if count != 1:
-        raise NoMarker(f"{TEMPLATE}: `# generated: {part}` and `# end of {part}` are not there once")
-    return put
