@@ -21,6 +21,22 @@ async def test_given_no_prometheus_operator_then_ready_is_true_and_says_that_no_
     )
 
 
+async def test_given_objectives_without_the_crd_of_their_rules_then_ready_says_that_no_alert_exists(
+    world: World,
+) -> None:
+    world.served -= {"PrometheusRule"}
+    objective = {"name": "availability", "objective": "99.9", "indicator": {"availability": {}}}
+    world.shop(monitoring={"slos": [objective]})
+    await world.pass_()
+    state(world, DONE, **FULL)
+
+    await world.pass_()
+
+    ready = world.condition("Ready")
+    assert ready["status"] == "True"
+    assert "the alerts of monitoring.slos do not exist" in ready["message"]
+
+
 async def test_given_a_suspended_shopservice_then_its_metrics_report_neither_ready_nor_not_ready(
     world: World,
 ) -> None:
