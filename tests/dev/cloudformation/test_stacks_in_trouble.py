@@ -135,7 +135,7 @@ def test_given_an_alarm_topic_now_or_earlier_when_deployed_then_no_line_says_tha
 ) -> None:
     topic = {"AlarmTopicArn": "arn:aws:sns:eu-central-1:1:alarms"}
     if not is_set_now:
-        account.stacks = dict.fromkeys((*COMPLETE, "shop-reconciler"), "CREATE_COMPLETE")
+        account.stacks = dict.fromkeys((*COMPLETE, "shop-reconciler", "shop-slo"), "CREATE_COMPLETE")
         account.parameters = topic
 
     deploy.deploy(account, "shop", topic if is_set_now else {}, said.append)
