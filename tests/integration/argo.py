@@ -1,10 +1,19 @@
-"""Writes of the controller of Argo Rollouts, which does not run here: the status of a Rollout, selectors and weights."""
+"""Argo Rollouts: its writes, for tests in which it does not run, and its real controller as a process."""
 
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+from shopdev.cluster import tools
+from shopdev.ports import free_port
 from tests.integration.cluster import Cluster
+from tests.integration.operators import run
 
 MANAGER = "rollouts-controller"
+NAMESPACE = "argo-rollouts"
 
 
 def report(cluster: Cluster, namespace: str, **state: Any) -> None:
@@ -48,3 +57,38 @@ def _patch(cluster: Cluster, path: str, patch: dict[str, Any]) -> None:
         params={"fieldManager": MANAGER},
         headers={"Content-Type": "application/merge-patch+json"},
     ).raise_for_status()
+
+
+def abort(cluster: Cluster, namespace: str) -> None:
+    """Abort the release, as `kubectl argo rollouts abort` does."""
+    _patch(cluster, f"{cluster.path('Rollout', namespace, 'web')}/status", {"status": {"abort": True}})
+
+
+@contextmanager
+def controller(cluster: Cluster, folder: Path) -> Iterator[None]:
+    """The real controller of Argo Rollouts as a process, with the plugin of dev/tools that sets the weights of HTTPRoutes."""
+    kubectl = (tools.ensure("kubernetes") / "kubectl", "--kubeconfig", cluster.kubeconfig)
+    for each in sorted(tools.ensure("argo-rollouts-crds").glob("*-crd.yaml")):
+        run([*kubectl, "apply", "--server-side", "--force-conflicts", "-f", each])
+    cluster.namespace(NAMESPACE)
+    programs = tools.ensure("argo-rollouts")
+    plugin = f'- {{name: argoproj-labs/gatewayAPI, location: "file://{programs}/gateway-weights"}}\n'
+    for kind, name, data in (
+        ("ConfigMap", "argo-rollouts-config", {"trafficRouterPlugins": plugin}),
+        ("ConfigMap", "argo-rollouts-notification-configmap", {}),
+        ("Secret", "argo-rollouts-notification-secret", {}),
+    ):
+        metadata = {"name": name, "namespace": NAMESPACE}
+        cluster.create({"apiVersion": "v1", "kind": kind, "metadata": metadata, "data": data})
+    flags = ["--kubeconfig", str(cluster.kubeconfig), f"--namespace={NAMESPACE}", "--leader-elect=false"]
+    ports = [f"--{name}={free_port()}" for name in ("metricsPort", "healthzPort")]
+    env = {**os.environ, "KUBECONFIG": str(cluster.kubeconfig), "ARGO_ROLLOUTS_NAMESPACE": NAMESPACE}
+    with (folder / "argo-rollouts.log").open("w") as log:
+        process = subprocess.Popen(
+            [programs / "rollouts-controller", *flags, *ports], cwd=folder, env=env, stdout=log, stderr=log
+        )
+        try:
+            yield
+        finally:
+            process.terminate()
+            process.wait()

@@ -1,5 +1,9 @@
 """Status writes of a node's kubelet."""
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from tests.integration.cluster import Cluster
 from tests.waiting import wait_for
 
@@ -27,3 +31,31 @@ def roll_out(cluster: Cluster, namespace: str, name: str) -> None:
         )
 
     wait_for(done, 30)
+
+
+@contextmanager
+def ready_pods(cluster: Cluster, namespace: str) -> Iterator[None]:
+    """Have every pod of a namespace ready, and end those that are deleted, until the end of the context."""
+    pods, over = f"/api/v1/namespaces/{namespace}/pods", threading.Event()
+
+    def work() -> None:
+        while not over.wait(0.2):
+            for pod in cluster.http.get(pods).json().get("items", ()):
+                path = f"{pods}/{pod['metadata']['name']}"
+                if "deletionTimestamp" in pod["metadata"]:
+                    cluster.http.request("DELETE", path, json={"gracePeriodSeconds": 0})
+                elif (pod.get("status") or {}).get("phase") != "Running":
+                    ready = {"type": "Ready", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}
+                    cluster.http.patch(
+                        f"{path}/status",
+                        json={"status": {"phase": "Running", "conditions": [ready]}},
+                        headers={"Content-Type": "application/merge-patch+json"},
+                    )
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
