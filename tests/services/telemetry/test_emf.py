@@ -53,7 +53,7 @@ def test_given_one_request_when_it_is_reported_then_one_line_contains_its_metric
     by_name = {each["Metrics"][0]["Name"]: each for each in line["_aws"]["CloudWatchMetrics"]}
     assert by_name["http_request_duration_seconds"] == {
         "Namespace": "Shop",
-        "Dimensions": [["service"], ["service", "route"]],
+        "Dimensions": [["service"], ["service", "method"], ["service", "method", "route"]],
         "Metrics": [{"Name": "http_request_duration_seconds", "Unit": "Seconds"}],
     }
 
