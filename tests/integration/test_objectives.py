@@ -21,7 +21,7 @@ LATENCY: dict[str, Any] = {
 
 
 def test_given_objectives_then_their_rules_follow_the_spec_and_are_repaired_and_pruned(
-    cluster: Cluster, operator: Operator, namespace: str
+    optional_kinds: None, cluster: Cluster, operator: Operator, namespace: str
 ) -> None:
     monitored = shopservice(namespace, monitoring={"slos": [AVAILABILITY, LATENCY]})
     cluster.create(monitored)
@@ -44,7 +44,7 @@ def test_given_objectives_then_their_rules_follow_the_spec_and_are_repaired_and_
 
 
 def test_given_objectives_when_nothing_changes_then_the_rules_are_not_written_again(
-    cluster: Cluster, operator: Operator, namespace: str
+    optional_kinds: None, cluster: Cluster, operator: Operator, namespace: str
 ) -> None:
     cluster.create(shopservice(namespace, monitoring={"slos": [AVAILABILITY, LATENCY]}))
     wait_for(lambda: "PrometheusRule/web" in cluster.children(namespace))
