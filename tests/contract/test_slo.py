@@ -8,6 +8,7 @@ import pytest
 from services.common.telemetry import metrics
 from services.order import metrics as order
 from shop_operator.api.v1alpha1.slos import Availability, Latency, QueueAge
+from shopdev.checkout import SERVICES
 from shopdev.cloudformation import stacks
 from shopdev.codegen.slo.cloudwatch import COUNTERS, NAMESPACE, series
 from shopdev.codegen.slo.objectives import Objective, objectives
@@ -18,7 +19,7 @@ COUNTED: Final = [each for each in objectives() if not isinstance(each.slo.indic
 SLOW: Final = [each for each in COUNTED if isinstance(each.slo.indicator.measured, Latency)]
 
 
-def named(found: list[Objective]) -> Any:
+def named(found: list[Objective]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("objective", found, ids=lambda each: each.name)
 
 
@@ -91,7 +92,7 @@ def test_given_the_stack_then_each_alarm_compares_burn_rates_that_its_objective_
 def test_given_the_stack_then_every_queue_is_one_that_a_stack_creates() -> None:
     created = {
         each["Properties"]["QueueName"]["Fn::Sub"]
-        for service in stacks.SERVICES
+        for service in SERVICES
         for each in stacks.document(service)["Resources"].values()
         if each["Type"] == "AWS::SQS::Queue"
     }
@@ -116,12 +117,8 @@ def test_given_the_dashboard_then_it_shows_metrics_of_the_services_with_their_di
 
 
 def test_given_a_selector_that_excludes_values_then_cloudwatch_cannot_express_it() -> None:
-    (matcher,) = (
-        next(
-            each for each in objectives() if each.name == "product-reading-latency"
-        ).slo.indicator.measured.selector
-        or ()
-    )
+    objective = next(each for each in objectives() if each.name == "product-reading-latency")
+    (matcher,) = list(objective.slo.indicator.measured.selector or ())
     excluding = matcher.model_copy(update={"operator": "NotIn"})
 
     with pytest.raises(ValueError, match="exact values"):
