@@ -3,41 +3,31 @@
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import click
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from shop_operator.cache.namespaces import Namespaces
-from shop_operator.cli import documents, views, workloads
+from shop_operator.cli import views
 from shop_operator.cli.browser import open_
-from shop_operator.cli.cluster import Cluster
 from shop_operator.cli.completion import SHELLS, VARIABLE, script, words
-from shop_operator.cli.diff.changes import Change
-from shop_operator.cli.diff.plan import Namespace, plan, rendered
-from shop_operator.cli.errors import EXIT_CODES, CliError, Forbidden, NotThere, NotValid
+from shop_operator.cli.errors import EXIT_CODES, CliError, NotValid
 from shop_operator.cli.evidence import facts
 from shop_operator.cli.explain import explain
+from shop_operator.cli.files import diff, render_
 from shop_operator.cli.graph import graph
-from shop_operator.cli.machine import as_json, as_yaml
 from shop_operator.cli.new import new
-from shop_operator.cli.operators import serving
 from shop_operator.cli.pods import dlq, exec_, forward, logs, restart
 from shop_operator.cli.recommend.command import recommend
-from shop_operator.cli.rollback import way_back
-from shop_operator.cli.settings import Command, Settings, ShopName, a_name, names, shared
+from shop_operator.cli.releases import resume, retry, rollback, suspend
+from shop_operator.cli.settings import Command, Settings, ShopName, names, shared
 from shop_operator.cli.top.command import top
 from shop_operator.cli.ui.command import ui
-from shop_operator.names import RETRY_ANNOTATION
-from shop_operator.objects.pod_security import LEVELS, Level
-from shop_operator.wording import listed, printable
-
-Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+from shop_operator.wording import printable
 
 EPILOG: Final = (
     "Exit codes: " + "; ".join(f"{code} {text}" for code, text in sorted(EXIT_CODES.items())) + "."
@@ -57,14 +47,6 @@ _KUBECTL: Final = {
     "create": "kubectl shop new {} --image IMAGE",
 }
 """The commands to suggest for words that are commands of kubectl or have another name here."""
-_UNKNOWN_SETTINGS: Final = (
-    "kubectl shop: the settings of the operator that serves namespace {} are unknown, because you are not allowed to list"
-    " its Deployment or it has none; allowedQueueEndpoints and protectedNamespaces are not checked."
-)
-_UNKNOWN_HOSTNAMES: Final = (
-    "kubectl shop: you are not allowed to list ShopServices and Services of all namespaces; whether another namespace uses"
-    " a discovery hostname is not checked."
-)
 _TOO_DEEP: Final = (
     "a ShopService or one of its objects is nested too deeply to be compared or printed; find those that the operator"
     " rejects with `kubectl get shopservices -A` (REASON InvalidSpec), and correct or delete them with `kubectl edit` or"
@@ -117,32 +99,6 @@ def shop() -> None:
     """Inspect, explain and control ShopServices."""
 
 
-filenames = click.option(
-    "-f",
-    "--filename",
-    "files",
-    multiple=True,
-    required=True,
-    metavar="FILE",
-    type=click.Path(allow_dash=True),
-    help="YAML or JSON file; - for standard input.",
-)
-
-
-def pod_security(default: str) -> Callable[[Decorated], Decorated]:
-    """The option for the pod-security level of the pods.
-
-    Args:
-        default: the default, in the words of the help text.
-    """
-    return click.option(
-        "--pod-security",
-        "level",
-        type=click.Choice(LEVELS),
-        help=f"Pod Security Standard of the pods. Defaults to {default}.",
-    )
-
-
 any_names = click.argument("names", metavar="[NAME]...", type=ShopName(), nargs=-1, shell_complete=names)
 
 
@@ -154,90 +110,6 @@ def chosen(obj: Settings, given: Sequence[str]) -> list[dict[str, Any]]:
     if not found:
         obj.say_none()
     return found
-
-
-@shop.command("render")
-@filenames
-@pod_security("restricted")
-@click.pass_obj
-def render_(obj: Settings, files: tuple[str, ...], level: Level | None) -> None:
-    """Print every object that the operator would create, without a cluster.
-
-    ShopServices in the files may depend on each other, and all optional kinds are assumed to be installed.
-
-    Without a cluster, these are unknown and not checked: the operator's settings (allowedQueueEndpoints, podSecurity,
-    protectedNamespaces, commonLabels, commonAnnotations), the pod-security labels of namespaces, discovery hostnames in use,
-    and existing objects of the same names. Run `kubectl shop diff` to check them.
-    """
-    given = documents.read(files, obj.chosen or "default", only=obj.chosen is not None)
-    with documents.located(given):
-        children = rendered(given, level or "restricted")
-    if obj.output == "json":
-        click.echo(as_json(children))
-    else:
-        click.echo(as_yaml(*children), nl=False)
-
-
-@shop.command()
-@filenames
-@pod_security("the namespace's label or the operator's setting if they can be read, otherwise to restricted")
-@click.pass_context
-def diff(ctx: click.Context, files: tuple[str, ...], level: Level | None) -> None:
-    """Show the changes that applying a file would cause, including all child resources. Exits with 1 if there are any.
-
-    A line with ! reports what the operator would reject or wait for, with the reason and the message of its condition. Objects
-    that you are not allowed to read are not checked; a line on standard error reports this.
-    """
-    obj: Settings = ctx.obj
-    given = documents.read(files, obj.namespace, only=obj.chosen is not None)
-    with documents.located(given):
-        found = list(_changes(obj.cluster, given, level))
-
-    def text() -> None:
-        for change in found:
-            for line in change.lines():
-                style = {"+": "green", "-": "red", "@": "cyan", "!": "yellow"}.get(line[:1])
-                obj.say(line, style)
-
-    obj.show([each.to_dict() for each in found], text)
-    ctx.exit(1 if found else 0)
-
-
-def _changes(cluster: Cluster, given: Sequence[Mapping[str, Any]], level: Level | None) -> Iterator[Change]:
-    served, operators = cluster.served(), cluster.operators()
-    for here in sorted({each["metadata"]["namespace"] for each in given}):
-        settings = serving(operators, here)
-        if settings is None:
-            click.echo(_UNKNOWN_SETTINGS.format(here), err=True)
-        labels = Namespaces(
-            settings.pod_security if settings else "restricted",
-            settings.protected if settings else frozenset(),
-            lambda _: None,
-            lambda: None,
-        )
-        found = cluster.namespace_object(here)
-        if found is not None:
-            labels.seen(None, found)
-        there = Namespace(
-            {each["metadata"]["name"]: each for each in cluster.shops(here)},
-            served,
-            lambda name, here=here: cluster.children(here, name),  # type: ignore[misc]
-            lambda kind, name, here=here: cluster.child(here, kind, name),  # type: ignore[misc]
-            level or labels.level(here),
-            labels.check,
-            settings.allowed_queue_endpoints if settings else None,
-            settings.prometheus_address if settings else "",
-            settings.common if settings else None,
-            lambda: _registered(cluster),
-        )
-        yield from plan([each for each in given if each["metadata"]["namespace"] == here], there)
-
-
-def _registered(cluster: Cluster) -> list[dict[str, Any]]:
-    found = cluster.registered()
-    if found is None:
-        click.echo(_UNKNOWN_HOSTNAMES, err=True)
-    return found or []
 
 
 @shop.command("explain")
@@ -369,134 +241,25 @@ def _table(obj: Settings, rows: Iterable[views.Row]) -> Table:
     return table
 
 
-@shop.command()
-@a_name
-@click.option("--dry-run", is_flag=True, help="Only print what would be done.")
-@click.pass_obj
-def retry(obj: Settings, name: str, dry_run: bool) -> None:  # noqa: FBT001  click hands flags over by name
-    """Retry a release that was rolled back automatically."""
-    found = obj.cluster.shop(obj.namespace, name)
-    rejected = ((found.get("status") or {}).get("rollout") or {}).get("rejectedImage")
-    if rejected is None:
-        raise NotThere(f"no release of {name} was rolled back")
-    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    patch = {"metadata": {"annotations": {RETRY_ANNOTATION: now}}}
-    obj.cluster.patch(obj.namespace, name, patch, dry_run=dry_run)
-    document = {"name": name, "release": rejected, "dryRun": dry_run}
-    verb = "would retry" if dry_run else "retries"
-    holds = _holds(obj, found)
-
-    def text() -> None:
-        obj.say(f"{name} {verb} the release with {rejected}.")
-        for each in holds:
-            obj.say(each)
-
-    obj.show(document, text)
-
-
-def _holds(obj: Settings, found: dict[str, Any]) -> list[str]:
-    """The reasons why the pods do not change, and the commands that resume the change."""
-    name, namespace = found["metadata"]["name"], obj.namespace
-    said = []
-    if found["spec"].get("suspend"):
-        resume = f"kubectl shop resume {name} -n {namespace}"
-        said.append(f"{name} is suspended. To apply the change, resume it: {resume}")
-    with contextlib.suppress(Forbidden):
-        for each in workloads.controlled(obj.cluster.deployments(namespace, name), found):
-            if (each.get("spec") or {}).get("paused"):
-                one = each["metadata"]["name"]
-                resume = f"kubectl rollout resume deployment/{one} -n {namespace}"
-                said.append(
-                    f"The rollout of Deployment {one} is paused. To replace its pods, resume it: {resume}"
-                )
-    return said
-
-
-@shop.command()
-@a_name
-@click.option("--dry-run", is_flag=True, help="Only print what would be done.")
-@click.pass_obj
-def rollback(obj: Settings, name: str, dry_run: bool) -> None:  # noqa: FBT001  click hands flags over by name
-    """Roll back to the previous release by setting it in the spec.
-
-    If status.rollout contains the last available release (rollout.autoRollback), all fields that affect pods are set to its
-    values. Otherwise, only the image is set.
-    """
-    cluster, namespace = obj.cluster, obj.namespace
-    found = cluster.shop(namespace, name)
-    patch = way_back(found, lambda: cluster.replicasets(namespace, name))
-    cluster.patch(namespace, name, {"spec": patch}, dry_run=dry_run)
-    now = found["spec"]["image"]
-    back, fields = patch.get("image", now), sorted(patch)
-    document = {"name": name, "from": now, "to": back, "fields": fields, "dryRun": dry_run}
-    holds = _holds(obj, found)
-
-    def text() -> None:
-        verb = "would be" if dry_run else "is"
-        if fields == ["image"]:
-            obj.say(f"{name} {verb} rolled back from {now} to {back}.")
-        else:
-            changed = listed([f"spec.{each}" for each in fields])
-            obj.say(
-                f"{name} {verb} rolled back to its last available release ({back}), which changes {changed}."
-            )
-        for each in holds:
-            obj.say(each)
-        if not dry_run:
-            obj.say("Change its manifest or Helm values too; otherwise the next apply reverts the rollback.")
-
-    obj.show(document, text)
-
-
-some_names = click.argument(
-    "names", metavar="NAME...", type=ShopName(), nargs=-1, required=True, shell_complete=names
-)
-
-
-@shop.command()
-@some_names
-@click.pass_obj
-def suspend(obj: Settings, names: tuple[str, ...]) -> None:
-    """Suspend the reconciliation of a ShopService: the operator does not change its resources."""
-    _suspend(obj, names, wanted=True)
-
-
-@shop.command()
-@some_names
-@click.pass_obj
-def resume(obj: Settings, names: tuple[str, ...]) -> None:
-    """Resume the reconciliation of a suspended ShopService."""
-    _suspend(obj, names, wanted=False)
-
-
-def _suspend(obj: Settings, names: Sequence[str], *, wanted: bool) -> None:
-    refused = dict[str, CliError]()
-    for each in names:
-        try:
-            obj.cluster.patch(obj.namespace, each, {"spec": {"suspend": True if wanted else None}})
-        except CliError as error:
-            refused[each] = error
-    if refused and len(names) == 1:
-        raise refused[names[0]]
-    done = [each for each in names if each not in refused]
-    documents = [{"name": each, "suspended": wanted} for each in done]
-
-    def text() -> None:
-        for each in done:
-            obj.say(
-                f"Reconciliation of {each} is suspended."
-                if wanted
-                else f"Reconciliation of {each} is resumed."
-            )
-
-    obj.show(documents[0] if len(names) == 1 else documents, text)
-    if refused:
-        verb = "suspended" if wanted else "resumed"
-        told = "; ".join(f"{each} is not {verb}: {error}" for each, error in refused.items())
-        raise type(next(iter(refused.values())))(told)
-
-
-for each in (logs, exec_, forward, restart, dlq, open_, new, graph, top, recommend, ui):
+for each in (
+    render_,
+    diff,
+    retry,
+    rollback,
+    suspend,
+    resume,
+    logs,
+    exec_,
+    forward,
+    restart,
+    dlq,
+    open_,
+    new,
+    graph,
+    top,
+    recommend,
+    ui,
+):
     shop.add_command(each)
 
 
