@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from shopdev.cloudformation import stacks
+from shopdev.codegen import sections
 from shopdev.codegen.apigateway import template
 from shopdev.codegen.apigateway.documents import Operation, operations
 from shopdev.processes.edge import declared_routes
@@ -295,7 +296,7 @@ def test_given_a_template_without_markers_when_regenerated_then_the_error_names_
     file.write_text(text, encoding="utf-8")
     monkeypatch.setattr(template, "TEMPLATE", file)
 
-    with pytest.raises(template.NoMarker, match="routes"):
+    with pytest.raises(sections.NoMarker, match="routes"):
         template.generated()
 
 
