@@ -5,6 +5,7 @@ const POLL_SECONDS = 5;
 let version = document.body.dataset.version;
 let stream = null;
 let timer = null;
+let due = 0;
 let loading = null;
 
 // A selector for the element that has the focus, which finds it again in the new content.
@@ -44,6 +45,8 @@ function replace(page) {
 }
 
 async function load() {
+  clearTimeout(timer);
+  timer = null;
   if (loading || document.hidden) return;
   loading = new AbortController();
   const limit = setTimeout(() => loading.abort(), 60000);
@@ -64,11 +67,15 @@ async function load() {
 
 // Load the page again later: at its own interval, or more often while there is no stream.
 function plan() {
-  clearTimeout(timer);
   const own = Number(document.body.dataset.refresh);
   const isOpen = stream && stream.readyState === EventSource.OPEN;
   const seconds = isOpen || !own ? own : Math.min(own, POLL_SECONDS);
-  if (seconds) timer = setTimeout(load, seconds * 1000);
+  const then = Date.now() + seconds * 1000;
+  // A stream that keeps failing must not postpone the next load.
+  if (!seconds || (timer && due <= then)) return;
+  clearTimeout(timer);
+  due = then;
+  timer = setTimeout(load, seconds * 1000);
 }
 
 function connect() {
