@@ -31,6 +31,11 @@ NEEDS: Final = {
     r"^kubectl shop dlq ": "runs in a pod: tests/operator/cli/test_pods.py and tests/services/common/messaging/test_dlq.py",
     r"^kubectl shop status -w": "watches until it is interrupted: tests/operator/cli/test_terminal.py",
     r"^kubectl shop (explain|rollback|diff)\b": "exits with 1 while there are no pods, no image before or a difference",
+    r"^kubectl shop recommend\b": "needs what pods have used: tests/integration/test_cli_figures.py",
+    r"^kubectl shop ui\b": "stays open: tests/integration/test_ui.py",
+    r"^kubectl argo ": "needs the plugin of Argo Rollouts",
+    r"^kubectl describe rollout ": "names a Rollout: nothing is released by canary here",
+    r"^helm upgrade shop charts/shop .*--reuse-values": "changes an installed shop: tests/charts/test_tracing.py renders the values",
     r"^(pip|pipx|install|tar|ln|krew) ": "tests/operator/cli/test_installing.py runs it",
     r"https?://kedacore": "reaches a registry of charts",
     r"^(dev/aws|dev/shop|dev/token|dev/demo|curl) ": "needs the shop: tests/e2e/test_printed.py",
@@ -44,7 +49,11 @@ MISUSE: Final = re.compile(
 )
 
 
-LASTING: Final = re.compile(r"\b(edit|logs|port-forward|wait)\b| -w\b|--watch")
+LASTING: Final = re.compile(r"\b(edit|logs|port-forward|wait)\b| -w\b|--watch|^kubectl (shop ui|argo)\b")
+CONTINUED: Final = {
+    "docs/how-to/find-a-failed-order.md": "a command uses variables of earlier ones: tests/services/telemetry/test_failed_order.py",
+}
+"""Pages whose commands a test runs in one shell, each with which."""
 
 
 @dataclass
@@ -91,6 +100,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             *tools.ensure("gateway-api").glob("*.yaml"),
             tools.ensure("keda-crds") / "keda.sh_scaledobjects.yaml",
             *tools.ensure("prometheus-operator-crds").glob("*.yaml"),
+            tools.ensure("argo-rollouts-crds") / "rollout-crd.yaml",
         )
         path = [str(folder), str(tools.ensure("kubernetes")), str(tools.ensure("helm3")), os.environ["PATH"]]
         found = World(
@@ -137,7 +147,8 @@ def test_given_a_command_printed_by_a_page_or_by_explain_when_it_runs_then_it_su
     world: World, suggestion: Suggestion
 ) -> None:
     command = suggestion.command.replace("dev/cluster exec -- ", "")
-    reason = next((why for pattern, why in NEEDS.items() if re.search(pattern, command)), None)
+    continued = CONTINUED.get(suggestion.where)
+    reason = next((why for pattern, why in NEEDS.items() if re.search(pattern, command)), continued)
     if reason is None:
         done = world.settled(suggestion.command)
         assert done.returncode == 0 or _refused_on_purpose(suggestion, done), f"{suggestion}\n{done.stderr}"

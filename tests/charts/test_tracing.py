@@ -3,7 +3,9 @@
 from typing import Any
 
 import pytest
+import yaml
 
+from shopdev.checkout import ROOT
 from tests.charts.helm import Helm, Object, Refused, only
 
 COLLECTOR = "http://collector.observability.svc.cluster.local:4318"
@@ -115,3 +117,20 @@ def test_given_a_collector_then_the_operator_exports_its_passes_and_may_connect_
     }
     egress = only(objects, "NetworkPolicy", "shop-operator")["spec"]["egress"]
     assert egress[-1] == {"ports": [{"protocol": "TCP", "port": 4318}]}
+
+
+@pytest.mark.parametrize("collector", ["adot", "cloudwatch"])
+def test_given_the_values_of_a_collector_of_aws_then_every_service_exports_ids_that_x_ray_accepts(
+    helm: Helm, collector: str
+) -> None:
+    values = yaml.safe_load((ROOT / "charts" / "shop" / f"values-{collector}.yaml").read_text())
+    services = {name: {**TABLES[name], **values.get(name, {})} for name in TABLES}
+
+    objects = helm.template("shop", {**values, **services}, namespace="shop")
+
+    shops = [each for each in objects if each["kind"] == "ShopService"]
+    assert len(shops) == len(TABLES)
+    for shop in shops:
+        variables = _variables(shop["spec"]["env"])
+        assert variables["OTEL_EXPORTER_OTLP_ENDPOINT"] == values["global"]["tracing"]["endpoint"]
+        assert variables["OTEL_PYTHON_ID_GENERATOR"] == "xray"

@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 import tracemalloc
 from collections.abc import Iterator
@@ -26,14 +27,19 @@ QUEUE: Final = 64
 # The queue, and a batch on its way.
 MOST_GROWTH: Final = 1_000_000
 MANY: Final = 5_000
-# An export attempt to a collector that does not answer takes ten seconds.
 SLOWEST: Final = 1.0
+# Of the export of a batch, with its retries. Longer than a process waits for it when it stops.
+ATTEMPT_SECONDS: Final = 5
+# Threads of `exporting` and of the SDK.
+EXPORTING: Final = {"spans", "OtelBatchSpanRecordProcessor"}
 
 
 @pytest.fixture(autouse=True)
 def _stopped() -> Iterator[None]:
+    """Afterwards, no thread retries an export: it would use the random numbers that Hypothesis controls in other tests."""
     yield
     exporting.stop()
+    wait_for(lambda: not any(each.name in EXPORTING for each in threading.enumerate()))
 
 
 @pytest.fixture(params=["closed", "silent"])
@@ -45,7 +51,8 @@ def away(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ite
             listener.listen(8)
         monkeypatch.setenv(ENDPOINT, f"http://127.0.0.1:{listener.getsockname()[1]}")
         monkeypatch.setenv(OTEL_BSP_MAX_QUEUE_SIZE, str(QUEUE))
-        monkeypatch.setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "16")
+        monkeypatch.setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", str(QUEUE))
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", str(ATTEMPT_SECONDS))
         yield
 
 
