@@ -48,7 +48,7 @@ FUNCTIONS = {
     "check-inventory": "CheckInventoryRole",
     "sales-summary": "SalesSummaryRole",
 }
-# What AWS Lambda does for a function, by the function's role: its log, and its queue. The emulator needs no right to.
+# What AWS Lambda does for a function, by the function's role: its log, its queue and its traces. The emulator needs no right to.
 BY_LAMBDA = {
     "logs:CreateLogStream",
     "logs:PutLogEvents",
@@ -56,6 +56,8 @@ BY_LAMBDA = {
     "sqs:DeleteMessage",
     "sqs:GetQueueAttributes",
     "sqs:ReceiveMessage",
+    "xray:PutTelemetryRecords",
+    "xray:PutTraceSegments",
 }
 # The emulator refuses every right that has a condition on Cloud Map's names, so that call cannot succeed there.
 REFUSED_THERE = {"servicediscovery:DiscoverInstances"}
