@@ -389,6 +389,32 @@ def test_given_a_role_in_the_functions_template_then_its_permissions_are_within_
     assert granted({"Policies": own}).keys() <= granted({"Policies": [boundary]}).keys()
 
 
+def test_given_a_function_that_publishes_events_then_the_boundary_permits_publishing_to_its_topic() -> None:
+    """A permission that the boundary lacks has no effect, although the role of the function grants it."""
+    events = stacks.document("events")
+    topics = {
+        each["Export"]["Name"]["Fn::Sub"]: events["Resources"][each["Value"]["Ref"]]["Properties"]["TopicName"]
+        for each in events["Outputs"].values()
+    }
+    roles = (each["Properties"] for each in FUNCTIONS.values() if each["Type"] == "AWS::IAM::Role")
+    statements = (
+        statement
+        for role in roles
+        for policy in role["Policies"]
+        if "PolicyDocument" in policy
+        for statement in policy["PolicyDocument"]["Statement"]
+    )
+    published = {
+        topics[statement["Resource"]["Fn::ImportValue"]["Fn::Sub"]]["Fn::Sub"]
+        for statement in statements
+        if "sns:Publish" in listed(statement["Action"])
+    }
+
+    boundary = stacks.document("artifacts")["Resources"]["FunctionsBoundary"]["Properties"]
+    permitted = {arn.rpartition(":")[2] for arn in granted({"Policies": [boundary]})["sns:Publish"]}
+    assert published == permitted == {"${Prefix}-product-facts"}
+
+
 def test_given_a_role_without_the_permissions_boundary_then_cloudformation_is_not_permitted_to_create_it() -> (
     None
 ):

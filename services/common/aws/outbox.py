@@ -189,6 +189,8 @@ def _partition(number: int) -> str:
 
 
 def _record(item: Mapping[str, Any]) -> OutboxRecord:
-    messages = tuple(OutboxMessage(kind, payload) for kind, payload in orjson.loads(item["messages"]))
+    messages = tuple(
+        OutboxMessage(kind, typed.mapping(payload)) for kind, payload in orjson.loads(item["messages"])
+    )
     attempts = typed.whole(item["attempts"])
     return OutboxRecord(messages, item["traceparent"], item["sk"], attempts, item["pk"])

@@ -26,6 +26,17 @@ def whole(value: Any) -> int:
     return value
 
 
+def mapping(value: Any) -> Mapping[str, Any]:
+    """A value that must be a JSON object.
+
+    Raises:
+        TypeError: it is not a JSON object.
+    """
+    if not isinstance(value, Mapping):
+        raise TypeError(f"an object is required, not {type(value).__name__}")
+    return value
+
+
 def optional_text(item: Mapping[str, Any], name: str) -> str | None:
     """The value of an optional member that must be a string, or None.
 

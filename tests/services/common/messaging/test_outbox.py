@@ -173,6 +173,7 @@ UNREADABLE: Mapping[str, Mapping[str, Any]] = {
     "another shape": {"messages": '{"kind": "note"}'},
     "no messages": {},
     "messages of no text": {"messages": 7},
+    "a message of no object": {"messages": '[["fact", "text"]]'},
     "attempts of no number": {"messages": "[]", "attempts": "1"},
     "never claimed": {"messages": "[[]]", "claimed_until": None},
 }
