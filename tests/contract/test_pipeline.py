@@ -393,7 +393,9 @@ def test_given_a_function_that_publishes_events_then_the_boundary_permits_publis
     """A permission that the boundary lacks has no effect, although the role of the function grants it."""
     events = stacks.document("events")
     topics = {
-        each["Export"]["Name"]["Fn::Sub"]: events["Resources"][each["Value"]["Ref"]]["Properties"]["TopicName"]
+        each["Export"]["Name"]["Fn::Sub"]: events["Resources"][each["Value"]["Ref"]]["Properties"][
+            "TopicName"
+        ]
         for each in events["Outputs"].values()
     }
     roles = (each["Properties"] for each in FUNCTIONS.values() if each["Type"] == "AWS::IAM::Role")

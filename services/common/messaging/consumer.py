@@ -141,7 +141,6 @@ class Consumer:
         self._free = threading.Semaphore(threads)
         self._held: dict[str, Message] = {}
         self._turned = time.monotonic()
-        self._measure_at = 0.0
         self._receiving = Progress(f"{self.name} cannot be read")
         self._handling = Progress(f"messages of {self.name} cannot be handled")
 
@@ -152,7 +151,12 @@ class Consumer:
         keeper = threading.Thread(
             target=self._keep_hidden, args=(ended,), name=f"{self.name} keeper", daemon=True
         )
+        # An unresponsive queue may take minutes to be measured. Neither the messages nor the shutdown wait for it.
+        measurer = threading.Thread(
+            target=self._measure, args=(ended,), name=f"{self.name} measurer", daemon=True
+        )
         keeper.start()
+        measurer.start()
         with ThreadPoolExecutor(self._threads, thread_name_prefix=self.name) as pool:
             while not stop.is_set():
                 self._turned = time.monotonic()
@@ -270,23 +274,21 @@ class Consumer:
         self._hide(message, round(pause * random.uniform(0.75, 1.25)))  # noqa: S311 - as above
 
     def _keep_hidden(self, ended: threading.Event) -> None:
-        self._measure()
         while not ended.wait(self._visibility / 3):
             for message in list(self._held.values()):
                 self._hide(message, self._visibility)
-            self._measure()
 
-    def _measure(self) -> None:
-        if time.monotonic() < self._measure_at:
-            return
-        self._measure_at = time.monotonic() + MEASURED_EVERY
-        try:
-            depth = asdict(self._queue.depth())
-        except Exception as error:  # noqa: BLE001 - the metric is unknown, which is no reason to stop
-            log.warning("queue_not_measured", queue=self.name, error=str(error))
-            depth = dict.fromkeys(("visible", "in_flight", "delayed"), math.nan)
-        for state, messages in depth.items():
-            metrics.QUEUE_MESSAGES.labels(self.name, state).set(messages)
+    def _measure(self, ended: threading.Event) -> None:
+        while True:
+            try:
+                depth = asdict(self._queue.depth())
+            except Exception as error:  # noqa: BLE001 - the metric is unknown, which is no reason to stop
+                log.warning("queue_not_measured", queue=self.name, error=str(error))
+                depth = dict.fromkeys(("visible", "in_flight", "delayed"), math.nan)
+            for state, messages in depth.items():
+                metrics.QUEUE_MESSAGES.labels(self.name, state).set(messages)
+            if ended.wait(MEASURED_EVERY):
+                return
 
     def _oldest(self) -> float:
         now = time.time()

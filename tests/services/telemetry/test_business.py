@@ -198,7 +198,7 @@ def test_given_a_queue_that_cannot_be_measured_when_it_is_scraped_then_its_lengt
 
     Consumer(queue, {}, wait=0).run(stop)
 
-    assert math.isnan(value("queue_messages", queue="refusing", state="visible"))
+    wait_for(lambda: math.isnan(value("queue_messages", queue="refusing", state="visible")))
 
 
 def test_given_a_record_written_an_hour_ago_when_it_is_sent_then_the_delay_of_the_outbox_is_an_hour() -> None:

@@ -12,7 +12,7 @@ import structlog
 from botocore.exceptions import ClientError
 
 from services.common.aws.sqs import SqsQueue
-from services.common.messaging.consumer import Consumer, Message, QueuePort
+from services.common.messaging.consumer import Consumer, Depth, Message, QueuePort
 from services.common.runtime import progress
 from services.common.telemetry import metrics, tracing
 from services.common.values.errors import InvalidValue, NotFound, PermanentError, Unanswered
@@ -319,6 +319,36 @@ def test_given_a_slow_handler_when_a_message_is_in_progress_then_it_stays_hidden
 
     eventually(lambda: memory.deleted == [work("1")])
     assert service.got == ["1"]
+
+
+def test_given_a_queue_that_takes_long_to_be_measured_then_messages_stay_hidden_and_the_consumer_can_stop(
+    memory: MemoryQueue,
+    service: Service,
+    stop: threading.Event,
+    run: Callable[..., threading.Thread],
+    eventually: Eventually,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answered = threading.Event()
+
+    def depth() -> Depth:
+        answered.wait(20)
+        return Depth(0, 0, 0)
+
+    monkeypatch.setattr(memory, "depth", depth)
+    service.may_end.clear()
+    thread = run(visibility=1)
+    memory.send(work("1"))
+    eventually(lambda: service.got)
+    (first,) = [until for until, _ in memory.hidden.values()]
+
+    eventually(lambda: [until for until, _ in memory.hidden.values()] != [first])
+    service.may_end.set()
+    stop.set()
+    thread.join(5)
+
+    assert (thread.is_alive(), memory.deleted) == (False, [work("1")])
+    answered.set()
 
 
 def test_given_two_threads_when_five_messages_wait_then_only_two_are_received(
