@@ -3,6 +3,7 @@
 import logging
 import logging.config
 import sys
+from contextlib import suppress
 from typing import Any
 
 import orjson
@@ -84,6 +85,14 @@ class _Stdout(logging.Handler):
             sys.stdout.flush()
         except Exception:  # noqa: BLE001 - a logging error must not fail the operation
             self.handleError(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - as logging.Handler.handleError
+        """Reports a line that cannot be written. Its fields are left out, because they are not redacted yet."""
+        kind = sys.exc_info()[0]
+        with suppress(Exception):  # standard error may be closed too
+            sys.stderr.write(
+                f"a log line of {record.name} was lost: {kind.__name__ if kind else 'unknown'}\n"
+            )
 
 
 def _enrich(service: str) -> list[Processor]:

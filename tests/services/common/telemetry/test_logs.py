@@ -55,3 +55,13 @@ def test_given_payment_data_at_any_depth_when_it_is_logged_then_it_is_redacted(l
     lines = logged()
     assert len(lines) == 3
     assert "secret" not in repr(lines)
+
+
+def test_given_a_line_that_cannot_be_written_when_it_is_lost_then_its_fields_appear_nowhere(
+    capsys: pytest.CaptureFixture[str], logged: Logged
+) -> None:
+    logs.logger("test").info("a", token="secret-1", number=2**70)
+
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", "a log line of test was lost: TypeError\n")
+    assert not logged()
