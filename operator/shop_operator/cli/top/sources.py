@@ -9,6 +9,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import urllib3
+from urllib3.util import parse_url
 
 from shop_operator.api.v1alpha1.spec import DEFAULT_PORT
 from shop_operator.cli import workloads
@@ -50,11 +51,11 @@ class Scraped:
     """One scrape of the pods.
 
     Args:
-        at: monotonic time in seconds.
+        at: monotonic time in seconds at which each pod answered, because one that does not delays the end of the scrape.
         pods: the samples of each pod that answered.
     """
 
-    at: float
+    at: Mapping[Pod, float]
     pods: Mapping[Pod, Sequence[Sample]]
 
 
@@ -180,12 +181,16 @@ def scrape(cluster: Cluster, shops: Iterable[Object], pods: Sequence[Object], mi
             "requests of some pods", f"only {MOST_PODS} of {len(targets)} pods are asked; use --prometheus"
         )
 
+    at: dict[Pod, float] = {}
+
     def ask(target: tuple[Pod, str]) -> tuple[Pod, list[Sample] | CliError]:
         pod, path = target
         try:
-            return pod, list(samples(cluster.text(path), NAMES | _QUEUES))
+            text = cluster.text(path)
         except CliError as error:
             return pod, error
+        at[pod] = time.monotonic()
+        return pod, list(samples(text, NAMES | _QUEUES))
 
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         answers = list(pool.map(ask, targets[:MOST_PODS]))
@@ -194,9 +199,7 @@ def scrape(cluster: Cluster, shops: Iterable[Object], pods: Sequence[Object], mi
         (_, name), error = failed[0]
         more = f" and of {len(failed) - 1} other pods" if len(failed) > 1 else ""
         missing.note(f"metrics of {name}{more}", error)
-    return Scraped(
-        time.monotonic(), {pod: answer for pod, answer in answers if not isinstance(answer, CliError)}
-    )
+    return Scraped(at, {pod: answer for pod, answer in answers if not isinstance(answer, CliError)})
 
 
 def between(before: Scraped, after: Scraped) -> Known:
@@ -206,7 +209,7 @@ def between(before: Scraped, after: Scraped) -> Known:
         for family in FAMILIES:
             count, then = Traffic.of(now, family), Traffic.of(before.pods.get(pod, ()), family)
             if count is not None and pod in before.pods:
-                rate = count.since(then or Traffic(), max(after.at - before.at, 1e-3))
+                rate = count.since(then or Traffic(), max(after.at[pod] - before.at[pod], 1e-3))
                 traffic.setdefault(pod, {})[family] = rate
     return Known(traffic=traffic, queues={pod: of_queues(found) for pod, found in after.pods.items()})
 
@@ -237,6 +240,8 @@ def _targets(shops: Iterable[Object], pods: Iterable[Object]) -> Iterable[tuple[
         found = ports.get((namespace, labels.get(NAME_LABEL, ""), labels.get(COMPONENT_LABEL, "")))
         if found and workloads.is_ready(pod):
             port, path = found
+            # Dots in the path must not lead out of the proxy: the client resolves them in the whole path.
+            path = parse_url(f"http://{name}{path}").request_uri
             yield (namespace, name), f"/api/v1/namespaces/{namespace}/pods/{name}:{port}/proxy{path}"
 
 

@@ -66,15 +66,17 @@ class Traffic:
         )
 
     def since(self, before: "Traffic", seconds: float) -> "Traffic":
-        """The rates between two counts. A counter that decreased was reset by a restart and counts from zero."""
-
-        def rate(now: float, then: float) -> float:
-            return (now - then if now >= then else now) / seconds
-
+        """The rates between two counts. A restart, after which a counter is lower, resets all of them to zero."""
+        is_reset = (
+            self.total < before.total
+            or self.errors < before.errors
+            or any(self.buckets.get(each, 0.0) < then for each, then in before.buckets.items())
+        )
+        known = Traffic() if is_reset else before
         return Traffic(
-            rate(self.total, before.total),
-            rate(self.errors, before.errors),
-            {each: rate(now, before.buckets.get(each, 0.0)) for each, now in self.buckets.items()},
+            (self.total - known.total) / seconds,
+            (self.errors - known.errors) / seconds,
+            {each: (now - known.buckets.get(each, 0.0)) / seconds for each, now in self.buckets.items()},
         )
 
     @property

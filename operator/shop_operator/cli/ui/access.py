@@ -13,6 +13,7 @@ from typing import Final
 from flask import Response, request
 
 LOCAL: Final = "127.0.0.1"
+_HTTP_PORT: Final = 80
 _OWN: Final = frozenset({"same-origin", "none"})
 _HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self';"
@@ -37,8 +38,10 @@ class Access:
     """
 
     def __init__(self, port: int) -> None:
-        self.url = f"http://{LOCAL}:{port}"
-        self._hosts = {f"{LOCAL}:{port}", f"localhost:{port}"}
+        # Browsers leave out the default port.
+        at = "" if port == _HTTP_PORT else f":{port}"
+        self.url = f"http://{LOCAL}{at}"
+        self._hosts = {f"{LOCAL}{at}", f"localhost{at}"}
         # Cookies do not depend on the port, so the name does.
         self._cookie = f"kubectl-shop-ui-{port}"
         self._session = secrets.token_urlsafe(32)

@@ -35,7 +35,7 @@ class Api:
         """The JSON of a resource.
 
         Raises:
-            NotAllowed: the token is missing or has expired.
+            NotAllowed: the token is missing, has expired, or is not one.
             Forbidden: the token does not permit this.
             NotThere: the resource does not exist.
             NotReachable: the API does not respond, or does not respond with JSON.
@@ -50,6 +50,9 @@ class Api:
                 answer.release_conn()
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise NotReachable(f"{self._name} at {self._url} does not respond") from error
+        except ValueError:
+            # Raised for the header of the token, with a text that contains it.
+            raise NotAllowed("the token contains a character that a header cannot contain") from None
         _check(answer.status, f"{self._name} at {self._url}", path)
         try:
             # A longer document is incomplete, and therefore not JSON.

@@ -39,7 +39,7 @@ class Token:
     @property
     def is_given(self) -> bool:
         """Whether there is a token at all."""
-        return bool(self._command) or bool(os.environ.get(TOKEN_VARIABLE))
+        return bool(self._command or _from_environment())
 
     def get(self, expired: str | None = None) -> str | None:
         """The token; None if none is given.
@@ -52,7 +52,7 @@ class Token:
         """
         with self._lock:
             if not self._command:
-                return os.environ.get(TOKEN_VARIABLE) or None
+                return _from_environment()
             if self._known is None or self._known == expired:
                 self._known = self._printed()
             return self._known
@@ -74,6 +74,11 @@ class Token:
                 f" and printed {len(lines)} words instead of one token ({said[-1] if said else 'no error'})"
             )
         return lines[0]
+
+
+def _from_environment() -> str | None:
+    """The token of the variable, without the end of the line that a file may have; None if it is not set."""
+    return os.environ.get(TOKEN_VARIABLE, "").strip() or None
 
 
 class Shop:

@@ -74,6 +74,17 @@ def test_given_no_prometheus_when_top_runs_then_the_rates_are_those_between_two_
     assert (found["cpuRequestCores"], found["memoryBytes"]) == (0.05, 50 * 2**20)
 
 
+def test_given_a_path_with_dots_when_top_runs_then_every_request_stays_behind_the_proxy_of_the_pod(
+    busy: Server, program: Program
+) -> None:
+    busy.objects[0]["spec"]["monitoring"] = {"path": "/../../../../services/other:80/proxy/delete"}
+
+    program("top", "--interval", "1")
+
+    proxied = {path for _, path, _ in busy.requests if "proxy" in path and "/services/" in path}
+    assert proxied == {POD.replace("/metrics", "/services/other:80/proxy/delete")}
+
+
 def test_given_a_prometheus_in_the_cluster_when_top_runs_then_it_is_asked_through_the_api_server(
     busy: Server, program: Program
 ) -> None:

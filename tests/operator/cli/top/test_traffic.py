@@ -5,6 +5,7 @@ import math
 import pytest
 
 from shop_operator.cli.top.exposition import Sample
+from shop_operator.cli.top.sources import Scraped, between
 from shop_operator.cli.top.traffic import MESSAGES, REQUESTS, Traffic, quantile
 
 
@@ -37,6 +38,24 @@ def test_given_two_scrapes_then_the_rates_are_per_second_and_a_reset_counts_from
         6, 0, {0.1: 3.0, math.inf: 6.0}
     )
     assert Traffic(20, 0, {}).since(before, 10).total == 2
+
+
+def test_given_a_restart_then_every_counter_counts_from_zero_even_one_that_is_higher_than_before() -> None:
+    before = Traffic(1000, 2, {0.1: 1.0, math.inf: 1000.0})
+
+    assert Traffic(10, 5, {0.1: 4.0, math.inf: 10.0}).since(before, 1) == Traffic(
+        10, 5, {0.1: 4.0, math.inf: 10.0}
+    )
+
+
+def test_given_pods_that_answered_at_different_times_then_each_rate_is_by_the_time_of_its_pod() -> None:
+    slow, fast = ("shop", "slow"), ("shop", "fast")
+    before = Scraped({slow: 15.0, fast: 0.0}, {slow: requests(_200=0), fast: requests(_200=0)})
+    after = Scraped({slow: 20.0, fast: 20.0}, {slow: requests(_200=10), fast: requests(_200=20)})
+
+    found = between(before, after).traffic
+
+    assert (found[slow][REQUESTS].total, found[fast][REQUESTS].total) == (2, 1)
 
 
 def test_given_several_pods_then_their_traffic_is_added_by_bucket() -> None:

@@ -3,7 +3,9 @@
 import re
 
 import pytest
+from flask import Flask
 
+from shop_operator.cli.ui.access import Access
 from tests.operator.cli.ui.conftest import PORT, Open
 
 
@@ -34,6 +36,17 @@ def test_given_a_link_that_was_opened_when_another_browser_opens_it_then_the_res
     assert answer.status_code == 403
     assert "run the command again for a new one" in answer.text
     assert "Set-Cookie" not in answer.headers
+
+
+def test_given_the_default_port_when_the_link_is_opened_then_a_host_without_a_port_is_accepted() -> None:
+    access = Access(80)
+
+    with Flask("pages").test_request_context(access.link, base_url="http://127.0.0.1"):
+        answer = access.check()
+
+    assert access.url == "http://127.0.0.1"
+    assert answer is not None
+    assert answer.status_code == 303
 
 
 @pytest.mark.parametrize(

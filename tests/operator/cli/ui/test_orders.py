@@ -69,6 +69,21 @@ def test_given_money_that_was_kept_although_the_order_was_undone_then_the_pages_
     assert '<span class="badge bad">not equal</span>' in browser.reads("/orders")
 
 
+@pytest.mark.parametrize(
+    ("token", "status", "text"),
+    [("secret\r\n", 200, f"Order {ID}"), ("secret\nb", 403, "a character that a header cannot contain")],
+)
+def test_given_a_token_with_an_end_of_line_when_a_page_is_shown_then_it_does_not_contain_the_token(
+    browser: Browser, monkeypatch: pytest.MonkeyPatch, token: str, status: int, text: str
+) -> None:
+    monkeypatch.setenv("SHOP_TOKEN", token)
+
+    page = browser.reads(f"/orders/{ID}", status)
+
+    assert text in page
+    assert "secret" not in page + browser.reads("/orders")
+
+
 def test_given_texts_with_markup_when_the_pages_are_shown_then_they_are_text(
     browser: Browser, documents: Documents
 ) -> None:
