@@ -20,13 +20,10 @@ _NO_CHOICE: Final = (Scaler.OPERATOR, Scaler.SHARED, Scaler.KEDA)
 def live_scale(children: Mapping[ChildId, Child], lost: Mapping[str, int]) -> LiveScale | None:
     """The replica count of each workload and its owner; None before there is a Deployment.
 
-    They are those of the Rollout, if one runs the pods of the Deployment.
+    They are those of the Rollout, if one runs the pods of the Deployment, which another client may have deleted.
     """
-    deployments = {
-        c.name: children.get(ChildId("Rollout", c.name), d)
-        for c, d in children.items()
-        if c.kind == "Deployment"
-    }
+    deployments = {c.name: found for c, found in children.items() if c.kind == "Deployment"}
+    deployments |= {c.name: found for c, found in children.items() if c.kind == "Rollout"}
     if not deployments and not lost:
         return None
     # An autoscaler that has not scaled yet owns no field of its Deployment.

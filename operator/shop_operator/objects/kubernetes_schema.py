@@ -111,9 +111,9 @@ def is_set(obj: Mapping[str, Any], name: str) -> bool:
     return obj.get(name) not in (None, "")
 
 
-def of_kind(kind: str) -> Type:
-    """The type of a kind; ANY if the operator does not write objects of this kind."""
-    return types().get(kind, ANY)
+def of_kind(kind: Any) -> Type:
+    """The type of a kind; ANY if the operator does not write objects of this kind, or the value is not the name of one."""
+    return types().get(kind, ANY) if isinstance(kind, str) else ANY
 
 
 @cache

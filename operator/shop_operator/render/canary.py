@@ -14,7 +14,7 @@ from typing import Any, Final
 from shop_operator.api.v1alpha1.canary import Canary
 from shop_operator.api.v1alpha1.rollout import DEADLINE_SECONDS, Rollout
 from shop_operator.api.v1alpha1.shopservice import ShopService
-from shop_operator.names import CANARY_SUFFIX, STABLE_SUFFIX
+from shop_operator.names import CANARY_SUFFIX, KEPT_COUNT_ANNOTATION, STABLE_SUFFIX
 from shop_operator.render.canary_analysis import analysis_templates
 from shop_operator.render.labels import CANARY, STABLE, WEB, metadata, selector
 from shop_operator.render.replicas import LiveScale, wanted_replicas
@@ -27,7 +27,7 @@ PLUGIN: Final = "argoproj-labs/gatewayAPI"
 REVISIONS: Final = 5
 SURGE: Final = "25%"
 _API: Final = "argoproj.io/v1alpha1"
-_WHOLE: Final = 100
+WHOLE: Final = 100
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,23 @@ def deployment_replicas(
     return 0 if rollout is not None and rollout.available else around.counts.get(workload.name, 0)
 
 
+def kept_count(
+    shop: ShopService, workload: Workload, live: LiveScale | None, around: Surroundings
+) -> dict[str, str]:
+    """The annotation of a Deployment that takes over the count of its Rollout, if a removed autoscaler has set that count."""
+    rollout = around.rollouts.get(workload.name)
+    if not workload.serves or rollout is None or not pods(shop, around).returning:
+        return {}
+    return _kept(workload, rollout.replicas) if wanted_replicas(workload, live) is None else {}
+
+
+def _kept(workload: Workload, replicas: int | None) -> dict[str, str]:
+    """The annotation that keeps a count of which the spec says nothing; see replicas.keeps_count."""
+    if replicas is None or workload.autoscaling is not None or workload.replicas is not None:
+        return {}
+    return {KEPT_COUNT_ANNOTATION: str(replicas)}
+
+
 def splits(shop: ShopService, around: Surroundings) -> bool:
     """Whether HTTPRoutes split the requests between the two versions: both Services select pods, so that none is empty."""
     rollout = around.rollouts.get(shop.name)
@@ -128,7 +145,7 @@ def _split(rule: dict[str, Any], shop: ShopService, weight: int) -> dict[str, An
     if [each["name"] for each in backends] != [shop.name]:
         return rule
     (backend,) = backends
-    shares = ((STABLE_SUFFIX, _WHOLE - weight), (CANARY_SUFFIX, weight))
+    shares = ((STABLE_SUFFIX, WHOLE - weight), (CANARY_SUFFIX, weight))
     return {
         **rule,
         "backendRefs": [{**backend, "name": shop.name + suffix, "weight": share} for suffix, share in shares],
@@ -198,8 +215,10 @@ def rollout(
     if asked.min_ready_seconds:
         spec["minReadySeconds"] = asked.min_ready_seconds
     replicas = wanted_replicas(workload, live)
+    own: dict[str, str] = {}
     if replicas is None and workload.name not in around.rollouts and live is not None:
         replicas = live.replicas.get(workload.name)
+        own = _kept(workload, replicas)
     if replicas is not None:
         spec["replicas"] = replicas
     templates = []
@@ -213,7 +232,7 @@ def rollout(
     made = {
         "apiVersion": _API,
         "kind": "Rollout",
-        "metadata": metadata(shop, workload.name, workload.component),
+        "metadata": metadata(shop, workload.name, workload.component, own),
         "spec": spec,
     }
     return [*templates, made]

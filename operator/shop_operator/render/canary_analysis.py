@@ -86,7 +86,8 @@ def _metrics(shop: ShopService, analysis: CanaryAnalysis, window: str) -> Iterat
     monitoring = shop.spec.monitoring
     # Probes and scrapes are requests too, which would hide the errors of a version with little traffic.
     path = monitoring.path if monitoring is not None else "/metrics"
-    others = [Matcher(label="route", operator="NotIn", values=["/healthz", "/readyz", path])]
+    # A path may be longer than the values of a spec.
+    others = [Matcher.model_construct(label="route", operator="NotIn", values=["/healthz", "/readyz", path])]
     of_users = Indicator(availability=Availability(selector=others))
     if analysis.max_error_rate is not None:
         most = analysis.max_error_rate.removesuffix("%")

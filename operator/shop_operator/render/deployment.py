@@ -6,7 +6,7 @@ from shop_operator.api.v1alpha1.rollout import DEADLINE_SECONDS, Rollout
 from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.names import CHECKSUM_ANNOTATION, KEPT_COUNT_ANNOTATION
 from shop_operator.objects import pod_security
-from shop_operator.render.canary import REVISIONS, SURGE, deployment_replicas
+from shop_operator.render.canary import REVISIONS, SURGE, deployment_replicas, kept_count
 from shop_operator.render.labels import metadata, selector
 from shop_operator.render.overlay import overlaid
 from shop_operator.render.pod import template
@@ -41,6 +41,7 @@ def deployment(
     own = {} if recorded is None else {CHECKSUM_ANNOTATION: recorded}
     if keeps_count(workload, live):
         own[KEPT_COUNT_ANNOTATION] = str(replicas)
+    own |= kept_count(shop, workload, live, around)
     if replicas is not None:
         spec["replicas"] = replicas
     return {

@@ -10,7 +10,7 @@ from typing import Any, Final
 from shop_operator.api.v1alpha1.route_filters import HeaderModifier, RouteFilter
 from shop_operator.api.v1alpha1.routing import Gateway, Route
 from shop_operator.api.v1alpha1.shopservice import ShopService
-from shop_operator.render.canary import split, splits
+from shop_operator.render.canary import WHOLE, split, splits
 from shop_operator.render.labels import WEB, metadata
 from shop_operator.render.route_names import Group, Placed, placed
 from shop_operator.render.surroundings import Surroundings
@@ -53,8 +53,11 @@ def _weight(name: str, around: Surroundings) -> int:
     """The percentage for the new version in a canary release, which Argo Rollouts sets; a new HTTPRoute gets that of the others."""
     live = around.routes.get(name)
     if live is not None and live.canary is not None:
-        return live.canary
-    return max((each.canary or 0 for each in around.routes.values()), default=0)
+        found = live.canary
+    else:
+        found = max((each.canary or 0 for each in around.routes.values()), default=0)
+    # Another client may have set a weight that leaves less than nothing for the other version.
+    return min(max(found, 0), WHOLE)
 
 
 def gateways(shop: ShopService) -> list[Gateway]:

@@ -9,7 +9,7 @@ from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.render.autoscaler import default_cpu
 from shop_operator.render.labels import metadata
 from shop_operator.render.scaling_behavior import behavior
-from shop_operator.render.workloads import Workload
+from shop_operator.render.workloads import Workload, queue_url
 
 POLL_SECONDS: Final = 15
 """Seconds, half of the default of KEDA, so that pods are added soon after the start of a peak."""
@@ -20,13 +20,15 @@ def scaled_object(
 ) -> dict[str, Any]:
     """The keda.sh/v1alpha1 object; the numbers of a trigger are strings."""
     queue = autoscaling.queue
+    # KEDA finds no containers, and so no variables, in a Rollout that refers to a Deployment.
+    url = queue_url(workload) if target["kind"] == "Rollout" else None
     spec: dict[str, Any] = {
         "scaleTargetRef": {**target},
         "minReplicaCount": autoscaling.min_replicas,
         "maxReplicaCount": autoscaling.max_replicas,
         "pollingInterval": queue.polling_seconds if queue else POLL_SECONDS,
         "triggers": [
-            *([_backlog(queue)] if queue else []),
+            *([_backlog(queue, url)] if queue else []),
             *map(_peak, autoscaling.schedule or ()),
             *_utilization(workload, autoscaling),
         ],
@@ -66,10 +68,10 @@ def _peak(peak: Peak) -> dict[str, Any]:
     }
 
 
-def _backlog(queue: Queue) -> dict[str, Any]:
+def _backlog(queue: Queue, url: str | None) -> dict[str, Any]:
     described = {
-        "queueURL": queue.url,
-        "queueURLFromEnv": queue.url_from,
+        "queueURL": url or queue.url,
+        "queueURLFromEnv": None if url else queue.url_from,
         "queueLength": str(queue.messages_per_replica),
         "activationQueueLength": None
         if queue.activation_messages is None

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from shop_operator.objects.compare import applied_hash, differences
@@ -193,6 +193,7 @@ json_values = st.recursive(
 )
 
 
+@example({"kind": []})
 @given(st.dictionaries(st.text(min_size=1, max_size=5), json_values, max_size=4))
 def test_given_any_object_when_it_is_compared_with_itself_then_no_drift_is_reported(
     obj: dict[str, Any],

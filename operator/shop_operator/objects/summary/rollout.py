@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from shop_operator.names import KEPT_COUNT_ANNOTATION
 from shop_operator.objects.lenient import digits, mapping, mappings, number, text
 from shop_operator.objects.summary.conditions import Summary
 
@@ -25,13 +26,15 @@ def fields(obj: Mapping[str, Any]) -> Summary:
             **({"abort": True} if state.get("abort") is True else {}),
         },
         **({"paused": True} if spec.get("paused") is True else {}),
+        **({"kept": True} if KEPT_COUNT_ANNOTATION in mapping(obj["metadata"].get("annotations")) else {}),
         "canary": _canary(mapping(mapping(spec.get("strategy")).get("canary")), state),
     }
 
 
 def _canary(canary: Mapping[str, Any], state: Mapping[str, Any]) -> Summary:
     """The step of the release: `step` of `steps`, the weight, and the duration of its pause."""
-    steps, at = mappings(canary.get("steps")), number(state.get("currentStepIndex"))
+    steps = mappings(canary.get("steps"))
+    at = max(number(state.get("currentStepIndex")), 0)
     weights = [each.get("setWeight") for each in steps[: at + 1] if "setWeight" in each]
     said = mapping(mapping(mapping(state.get("canary")).get("weights")).get("canary")).get("weight")
     weight = said if said is not None else (weights[-1] if weights else 0) if at < len(steps) else _WHOLE

@@ -191,7 +191,10 @@ def _bad(indicator: Indicator) -> str:
 
 
 def _runbook(slo: Slo) -> dict[str, str]:
-    return {} if slo.runbook_url is None else {"runbook_url": slo.runbook_url}
+    """The address, in which Prometheus must not find a template: it could query the metrics of other namespaces."""
+    if slo.runbook_url is None:
+        return {}
+    return {"runbook_url": slo.runbook_url.replace("{{", '{{"{{"}}')}
 
 
 def _text(number: Decimal) -> str:

@@ -135,7 +135,7 @@ def _failure(
         failed = rollout if rollout in judged and judged[rollout].overdue else key
         if failed == key and (workload.name not in observed.overdue or not judged[key].overdue):
             continue
-        image = observed.children[key]["images"].get(workload.container)
+        image = observed.children.get(key, {}).get("images", {}).get(workload.container)
         # An image that is neither the last good one nor the spec's may be a webhook's spelling of the spec's, once that is applied.
         tried = image != good_image and (image == shop.spec.image or observed.error is None)
         if tried or (observed.release is not None and observed.release.applied):

@@ -30,6 +30,7 @@ class _Rollout(NamedTuple):
         name: of the Rollout.
         wanted: the wanted count of pods.
         available: the count of available pods.
+        replaced: whether all pods have the newest template.
         phase: Healthy, Progressing, Paused or Degraded; empty before Argo Rollouts has reported one.
         message: of Argo Rollouts about the phase.
         aborted: whether the release was withdrawn.
@@ -43,6 +44,7 @@ class _Rollout(NamedTuple):
     name: str
     wanted: int
     available: int
+    replaced: bool
     phase: str
     message: str
     aborted: bool
@@ -63,11 +65,13 @@ def judge(child: Input) -> Verdict:
             child.name,
             spec["replicas"],
             state.get("availableReplicas", 0),
+            state.get("replicas", 0) == state.get("updatedReplicas", 0) >= spec["replicas"],
             state.get("phase", ""),
             state.get("message", ""),
             bool(state.get("abort")),
             not state.get("stableRS"),
-            bool(child.summary.get("paused")),
+            # A release that a user has paused has steps.
+            bool(child.summary.get("paused")) and not child.summary["canary"]["steps"],
             observed(child.summary, deployment),
             child.summary["canary"],
             child.known.diagnoses.get(child.name),
@@ -119,7 +123,8 @@ def _first(rollout: _Rollout) -> Verdict | None:
 
 
 def _complete(rollout: _Rollout) -> Verdict | None:
-    if rollout.phase != _HEALTHY:
+    # A user may pause a Rollout that has nothing to release.
+    if rollout.phase != _HEALTHY and not (rollout.phase == _PAUSED and rollout.replaced):
         return None
     if rollout.available < rollout.wanted:
         message = f"{rollout.available} of {number(rollout.wanted, 'pod')} available"

@@ -57,6 +57,17 @@ def test_given_web_and_worker_pods_then_an_image_is_last_available_only_when_bot
     assert (found["image"], found["rollout"]) == ("web:2", {"lastAvailableImage": "web:2"})
 
 
+def test_given_an_aborted_rollout_without_its_deployment_then_the_release_is_not_rejected() -> None:
+    aborted = of_image("web:2", abort=True, phase="Degraded", observedGeneration="9") | {"kind": "Rollout"}
+    before = {"image": "web:1", "rollout": {"lastAvailableImage": "web:1"}}
+
+    found = status(
+        careful(), seen(aborted, error=ApiUnavailable("It answered 503.")), before, now=lambda: NOW
+    )
+
+    assert found["rollout"] == {"lastAvailableImage": "web:1"}
+
+
 def test_given_zero_replicas_then_the_image_does_not_become_the_last_available_one() -> None:
     none = rolled_out(replicas=0, updatedReplicas=0, readyReplicas=0, availableReplicas=0)
     none["spec"]["replicas"] = 0
