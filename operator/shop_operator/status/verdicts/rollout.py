@@ -18,6 +18,7 @@ _DEGRADED: Final = "Degraded"
 _PAUSED: Final = "Paused"
 # As Argo Rollouts words its messages.
 _PAUSE_STEP: Final = "CanaryPauseStep"
+_BY_USER: Final = "manually paused"
 _INCONCLUSIVE: Final = "InconclusiveAnalysisRun"
 _WHOLE: Final = 100
 _WITHDRAWN: Final = "RolloutAborted: "
@@ -124,7 +125,7 @@ def _first(rollout: _Rollout) -> Verdict | None:
 
 def _complete(rollout: _Rollout) -> Verdict | None:
     # A user may pause a Rollout that has nothing to release.
-    if rollout.phase != _HEALTHY and not (rollout.phase == _PAUSED and rollout.replaced):
+    if rollout.phase != _HEALTHY and not (rollout.message == _BY_USER and rollout.replaced):
         return None
     if rollout.available < rollout.wanted:
         message = f"{rollout.available} of {number(rollout.wanted, 'pod')} available"
