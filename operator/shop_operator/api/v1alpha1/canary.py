@@ -30,7 +30,7 @@ NAME_RULE: Final = (
 
 
 class CanaryStep(Model):
-    """A share of the requests, and the time for which it stays."""
+    """A share of the requests, and how long it is kept."""
 
     weight: int = Field(ge=1, le=100)
     """Percentage of the requests that the new version gets."""
@@ -51,7 +51,7 @@ class CanaryAnalysis(Model):
         ]
         | None
     ) = None
-    """Names of objectives of monitoring.slos about requests. The new version must not consume their error budgets as fast as their fastest alert, such as 14.4 times as fast as they allow."""
+    """Names of availability or latency objectives in monitoring.slos. The new version must not consume an error budget at the rate of the objective's fastest alert, such as 14.4 times the allowed rate."""
     max_error_rate: Annotated[str, StringConstraints(max_length=6), _RATE] | None = None
     """Highest percentage of requests that may be answered with a 5xx status, such as 1%. Measured by http_requests_total, once the new version has answered ten requests."""
     max_latency_ms: int | None = Field(default=None, ge=1, le=60_000)
@@ -72,7 +72,7 @@ class Canary(Model):
     )
 
     steps: list[CanaryStep] = Field(min_length=1, max_length=20)
-    """Shares of the requests that the new version gets one after another. After the last one, it gets all."""
+    """Shares of the requests that the new version gets, in order. After the last step, it gets all requests."""
     analysis: CanaryAnalysis | None = None
     """Limits for the new version. Requires monitoring, and the address of Prometheus in the settings of the operator. Defaults to none: the rollout is only aborted if its pods do not become ready in time."""
 

@@ -31,7 +31,7 @@ class QueueFallback(Model):
     replicas: int = Field(ge=1, le=1000)
     """Minimum number of pods while the length is unknown. A higher current number is kept."""
     failures: int = Field(default=3, ge=1, le=100)
-    """Number of consecutive failures to read the length after which the number applies."""
+    """Number of consecutive failed readings after which the fallback applies."""
 
 
 class Queue(Model):

@@ -1,4 +1,4 @@
-"""Metrics of other APIs than metrics-server by which a HorizontalPodAutoscaler scales."""
+"""Metrics from APIs other than that of metrics-server, by which a HorizontalPodAutoscaler scales."""
 
 from typing import Annotated, Final, Literal, Self
 
@@ -56,7 +56,7 @@ class Metric(Model):
     average_value: TypedQuantity | None = None
     """Target value per pod, such as 10 or 500m: the number of pods is the metric divided by it."""
     value: TypedQuantity | None = None
-    """Target value of the metric itself, however many pods there are."""
+    """Target value of the metric itself, regardless of the number of pods."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -1,4 +1,4 @@
-"""Times of day at which a workload needs more pods, whatever its load is."""
+"""Times of day at which a workload needs more pods, regardless of its load."""
 
 from typing import Annotated, Final, Self
 
@@ -19,12 +19,12 @@ SAME_TIMES: Final = "start and end of a peak must differ"
 
 
 class Peak(Model):
-    """A time span that recurs, with a minimum number of pods."""
+    """A recurring time span with a minimum number of pods."""
 
     model_config = ConfigDict(json_schema_extra=rules(("self.start != self.end", SAME_TIMES)))
 
     start: Annotated[str, StringConstraints(max_length=100), _CRON]
-    """Start of the span as a cron expression of five fields, such as "30 7 * * 1-5". Choose it earlier than the load by the time that new pods and nodes need."""
+    """Start of the span as a cron expression of five fields, such as "30 7 * * 1-5". Set it ahead of the load, by the time that new pods and nodes need to start."""
     end: Annotated[str, StringConstraints(max_length=100), _CRON]
     """End of the span as a cron expression."""
     time_zone: Annotated[str, StringConstraints(max_length=64), _TIME_ZONE] = "UTC"

@@ -57,11 +57,11 @@ class Availability(Model):
     metric: MetricName = "http_requests_total"
     """Counter of all events."""
     error_label: LabelName = "status"
-    """Label of the counter that tells errors from successes."""
+    """Label of the counter that distinguishes errors from successes."""
     error_values: LabelValues = Field(default=["5xx"])
     """Values of that label that are errors. 5xx stands for 500 to 599. Defaults to 5xx."""
     selector: Selector | None = None
-    """Events that count, by their labels. Defaults to all."""
+    """Events to count, by their labels. Defaults to all events."""
 
 
 class Latency(Model):
@@ -70,9 +70,9 @@ class Latency(Model):
     metric: MetricName = "http_request_duration_seconds"
     """Histogram of durations in seconds, without the suffix _bucket."""
     threshold_ms: int = Field(ge=1, le=604_800_000)
-    """Longest duration in milliseconds that is in time. It must be the upper bound of a bucket of the histogram."""
+    """Longest acceptable duration in milliseconds. It must be the upper bound of a bucket of the histogram."""
     selector: Selector | None = None
-    """Events that count, by their labels. Defaults to all."""
+    """Events to count, by their labels. Defaults to all events."""
 
 
 class QueueAge(Model):
@@ -81,9 +81,9 @@ class QueueAge(Model):
     metric: MetricName = "queue_oldest_message_age_seconds"
     """Gauge of the age of the oldest message in seconds. If several time series match, the oldest message counts."""
     threshold_seconds: int = Field(ge=1, le=604_800)
-    """Longest age in seconds that is in time."""
+    """Longest acceptable age in seconds."""
     selector: Selector | None = None
-    """Queues that count, by the labels of the gauge. Defaults to all queues of the pods."""
+    """Queues to consider, by the labels of the gauge. Defaults to all queues of the pods."""
 
 
 class Indicator(Model):

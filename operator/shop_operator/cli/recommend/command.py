@@ -33,7 +33,7 @@ class Duration(click.ParamType[float]):
 @click.command(cls=Command)
 @a_name
 @click.option(
-    "--prometheus", "url", metavar="URL", help="Prometheus to ask. Defaults to the one in the cluster."
+    "--prometheus", "url", metavar="URL", help="Prometheus to query. Defaults to the one in the cluster."
 )
 @click.option(
     "--window",

@@ -36,7 +36,7 @@ WINDOW: Final = "2m"
     "--prometheus",
     "url",
     metavar="URL",
-    help="Prometheus to ask. Defaults to the Service with the label app.kubernetes.io/name=prometheus, through the API "
+    help="Prometheus to query. Defaults to the Service with the label app.kubernetes.io/name=prometheus, through the API "
     "server; otherwise the pods are scraped twice.",
 )
 @click.option("--scrape", is_flag=True, help="Scrape the pods even if the cluster has a Prometheus.")

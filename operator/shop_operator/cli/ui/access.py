@@ -26,7 +26,7 @@ _HEADERS: Final = {
     "Cache-Control": "no-store",
 }
 _NEW_LINK: Final = (
-    "Open the link that `kubectl shop ui` printed. It works once; run the command again for a new one.\n"
+    "Open the link that `kubectl shop ui` printed. It works once; run the command again to get a new one.\n"
 )
 
 

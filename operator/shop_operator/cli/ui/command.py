@@ -101,7 +101,7 @@ def _listening(port: int) -> Iterator[tuple[socket.socket, int]]:
         listener = socket.create_server((_LOCAL, port))
     except OSError as error:
         raise NotReachable(
-            f"port {port} of this machine is not available ({error.strerror}); name another one with --port"
+            f"port {port} of this machine is not available ({error.strerror}); set another one with --port"
         ) from error
     with listener:
         yield listener, int(listener.getsockname()[1])

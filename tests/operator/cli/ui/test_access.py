@@ -34,7 +34,7 @@ def test_given_a_link_that_was_opened_when_another_browser_opens_it_then_the_res
     answer = other.get(link, base_url=browser.access.url)
 
     assert answer.status_code == 403
-    assert "run the command again for a new one" in answer.text
+    assert "run the command again to get a new one" in answer.text
     assert "Set-Cookie" not in answer.headers
 
 
