@@ -41,8 +41,8 @@ def test_given_a_consumer_that_lost_a_task_when_the_task_is_redelivered_then_its
 
         def taken() -> bool:
             # Tasks of other orders are in the queue too, if earlier tests did not wait for them.
-            received = sqs.receive_message(QueueUrl=queue, VisibilityTimeout=0).get("Messages", ())
-            return any(order_id in each["Body"] for each in received)
+            received = sqs.receive_message(QueueUrl=queue, VisibilityTimeout=0, MaxNumberOfMessages=10)
+            return any(order_id in each["Body"] for each in received.get("Messages", ()))
 
         wait_for(taken, 30, what="the task of the order")
 

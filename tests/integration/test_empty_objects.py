@@ -51,11 +51,28 @@ _SELECTOR: Final = {
 }
 _PEER: Final = {"podSelector": _SELECTOR, "namespaceSelector": _SELECTOR}
 _SCALING: Final = {"policies": [{"type": "Pods", "value": 1, "periodSeconds": 1}]}
+_METRICS: Final = [
+    {"type": "External", "name": "a", "selector": {"a": "b"}, "value": "1"},
+    {
+        "type": "Object",
+        "name": "b",
+        "object": {"apiVersion": "v1", "kind": "Service", "name": "a"},
+        "value": "1",
+    },
+]
+_QUEUE: Final = {
+    "url": "https://sqs.eu-central-1.amazonaws.com/123456789012/a",
+    "messagesPerReplica": 1,
+    "fallback": {"replicas": 1, "failures": 1},
+}
+_AVAILABILITY: Final = {"errorValues": ["5xx"], "selector": [{"label": "a", "values": ["b"]}]}
 _OF_EACH: Final[tuple[dict[str, Any], ...]] = (
     *({"probes": {name: probe}} for name in ("liveness", "readiness", "startup") for probe in _PROBES),
     *({"lifecycle": {name: hook}} for name in ("preStop", "postStart") for hook in _HOOKS),
     *({"env": [{"name": "A", "valueFrom": source}]} for source in _SOURCES),
     {"autoscaling": {"maxReplicas": 2, "behavior": {"scaleUp": _SCALING, "scaleDown": _SCALING}}},
+    {"autoscaling": {"maxReplicas": 2, "metrics": _METRICS}},
+    {"autoscaling": {"maxReplicas": 2, "queue": _QUEUE}},
     {"args": ["a"]},
     {"podTemplate": {"metadata": {"labels": {"a": "b"}, "annotations": {"a": "b"}}}},
 )
@@ -67,6 +84,12 @@ FURTHER: Final[tuple[dict[str, Any], ...]] = (
         for each in _OF_EACH
         if "podTemplate" not in each
     ),
+    {
+        "monitoring": {
+            "enabled": True,
+            "slos": [{"name": "a", "objective": "99", "indicator": {"availability": _AVAILABILITY}}],
+        }
+    },
     {"networkPolicy": {"ingress": [{"from": [_PEER]}], "egress": [{"to": [_PEER]}]}},
     *(
         {
