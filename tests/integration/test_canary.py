@@ -48,6 +48,12 @@ def ready(cluster: Cluster, namespace: str) -> dict[str, Any]:
     return condition(cluster.get("ShopService", namespace, "web"), "Ready")
 
 
+def is_ready(cluster: Cluster, namespace: str, version: str) -> bool:
+    """Whether Ready is True, while Argo Rollouts reports every generation of the Rollout as healthy."""
+    argo.healthy(cluster, namespace, version)
+    return bool(ready(cluster, namespace)["status"] == "True")
+
+
 def backends(cluster: Cluster, namespace: str) -> dict[str, int]:
     """The weight of each backend of the HTTPRoute."""
     (rule,) = cluster.get("HTTPRoute", namespace, "web")["spec"]["rules"]
@@ -86,8 +92,7 @@ def test_given_a_running_service_when_it_gets_a_canary_then_its_pods_stay_until_
         wait_for(lambda: own_pods(cluster, namespace) == 0)
         argo.select(cluster, namespace, stable="one", canary="one")
         wait_for(lambda: backends(cluster, namespace) == {"web-stable": 100, "web-canary": 0})
-        argo.healthy(cluster, namespace, "one")
-        wait_for(lambda: ready(cluster, namespace)["status"] == "True")
+        wait_for(lambda: is_ready(cluster, namespace, "one"))
 
     states = cluster.history("Deployment", namespace, "web", since)
     assert {each["spec"]["replicas"] for each in states} == {0}
@@ -101,8 +106,7 @@ def test_given_a_release_when_argo_rollouts_moves_it_on_then_the_operator_keeps_
 ) -> None:
     with start():
         taken_over(cluster, namespace)
-        argo.healthy(cluster, namespace, "one")
-        wait_for(lambda: ready(cluster, namespace)["status"] == "True")
+        wait_for(lambda: is_ready(cluster, namespace, "one"))
         cluster.patch("ShopService", namespace, "web", {"spec": {"image": "registry.test/shop-product:2"}})
         wait_for(lambda: ready(cluster, namespace)["reason"] == "RollingOut")
     # The weight rises while no operator runs.
