@@ -3,8 +3,6 @@
 import json
 import subprocess
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,18 +31,6 @@ class Cluster:
         assert done.returncode == 0, f"helm {' '.join(arguments)}: {done.stderr}"
         return done.stdout
 
-    def apply(self, document: dict[str, Any]) -> None:
-        done = subprocess.run(
-            ["kubectl", "apply", "-f", "-"],
-            env=self.env,
-            input=json.dumps(document),
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
-        assert done.returncode == 0, done.stderr
-
     def get(self, *arguments: str) -> dict[str, Any]:
         return dict(json.loads(self.kubectl("get", *arguments, "-o", "json")))
 
@@ -52,25 +38,6 @@ class Cluster:
         selector = f"shopservice.dev/name={service},app.kubernetes.io/component={component}"
         items = self.get("pods", "-n", "shop", "-l", selector)["items"]
         return [pod for pod in items if "deletionTimestamp" not in pod["metadata"]]
-
-    @contextmanager
-    def stopped_worker(self, service: str, worker: str) -> Iterator[None]:
-        """A ShopService without pods of a worker, until the end of the block."""
-        workers = self.get("shopservice", service, "-n", "shop")["spec"]["workers"]
-        (index,) = (number for number, each in enumerate(workers) if each["name"] == worker)
-        before = workers[index]["replicas"]
-        self._set_replicas(service, index, 0)
-        selector = f"shopservice.dev/name={service},app.kubernetes.io/component={worker}"
-        try:
-            # A pod that is being deleted may still receive a message.
-            self.kubectl("wait", "pod", "-n", "shop", "-l", selector, "--for=delete", "--timeout=60s")
-            yield
-        finally:
-            self._set_replicas(service, index, before)
-
-    def _set_replicas(self, service: str, worker: int, replicas: int) -> None:
-        patch = [{"op": "replace", "path": f"/spec/workers/{worker}/replicas", "value": replicas}]
-        self.kubectl("patch", "shopservice", service, "-n", "shop", "--type", "json", "-p", json.dumps(patch))
 
     def out_of_memory(self, namespace: str) -> list[str]:
         """The containers, as pod/container, that were killed at their memory limit."""
