@@ -31,6 +31,18 @@ class Cluster:
         assert done.returncode == 0, f"helm {' '.join(arguments)}: {done.stderr}"
         return done.stdout
 
+    def apply(self, document: dict[str, Any]) -> None:
+        done = subprocess.run(
+            ["kubectl", "apply", "-f", "-"],
+            env=self.env,
+            input=json.dumps(document),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert done.returncode == 0, done.stderr
+
     def get(self, *arguments: str) -> dict[str, Any]:
         return dict(json.loads(self.kubectl("get", *arguments, "-o", "json")))
 
