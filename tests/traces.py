@@ -163,3 +163,10 @@ order POST /orders
           shipping publish shop.shipment.refused.v1
     order publish shop.order.accepted.v1"""
 """An order with the postal code 00000: it is charged, no carrier takes it, and it is refunded."""
+
+ENDINGS: Final = {
+    "shipped": ("tok_approve", "10115", SHIPPED),
+    "declined": ("tok_decline", "10115", DECLINED),
+    "compensated": ("tok_approve", "00000", COMPENSATED),
+}
+"""The payment token and the postal code that lead to each ending of an order, with the trace."""

@@ -12,13 +12,7 @@ STORED_WITHIN = 60.0
 
 
 @pytest.mark.parametrize(
-    ("token", "postal_code", "expected"),
-    [
-        ("tok_approve", "10115", traces.SHIPPED),
-        ("tok_decline", "10115", traces.DECLINED),
-        ("tok_approve", "00000", traces.COMPENSATED),
-    ],
-    ids=["shipped", "declined", "compensated"],
+    ("token", "postal_code", "expected"), traces.ENDINGS.values(), ids=traces.ENDINGS.keys()
 )
 def test_given_an_order_when_it_has_ended_then_jaeger_has_exactly_its_tree_of_spans(
     backends: Backends, shop: Shop, token: str, postal_code: str, expected: str

@@ -68,8 +68,10 @@ def start(service: str) -> None:
         SystemExit: a setting is invalid.
     """
     global _provider  # noqa: PLW0603 - one per process
+    if _provider is not None:
+        return
     settings = TracingSettings.load()
-    if _provider is not None or not settings.is_on:
+    if not settings.is_on:
         return
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # noqa: PLC0415 - a tenth of a second
         OTLPSpanExporter,

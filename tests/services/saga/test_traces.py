@@ -45,13 +45,7 @@ def buyer(traced_shop: Shop) -> Iterator[Customer]:
 
 
 @pytest.mark.parametrize(
-    ("token", "postal_code", "expected"),
-    [
-        ("tok_approve", "10115", traces.SHIPPED),
-        ("tok_decline", "10115", traces.DECLINED),
-        ("tok_approve", "00000", traces.COMPENSATED),
-    ],
-    ids=["shipped", "declined", "compensated"],
+    ("token", "postal_code", "expected"), traces.ENDINGS.values(), ids=traces.ENDINGS.keys()
 )
 def test_given_an_order_when_it_has_ended_then_its_spans_are_one_tree(
     buyer: Customer, collector: Collector, token: str, postal_code: str, expected: str

@@ -118,7 +118,7 @@ class Stock:
 def stock(
     products: Sequence[Document], inventories: Mapping[str, Document], start: Mapping[str, int]
 ) -> list[Stock]:
-    """The stock of the products whose inventory is known."""
+    """The stock of the products with a known inventory."""
     return [
         Stock(
             each["sku"],
