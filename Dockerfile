@@ -37,8 +37,11 @@ WORKDIR /app
 USER 65532:65532
 EXPOSE 8080
 
+# The first process of a container ignores SIGTERM until it handles it, so Python would miss one that arrives while it starts, and
+# would work until it is killed. dumb-init is the first process instead, and passes the signal on.
 FROM runtime AS operator
 COPY --from=operator-venv /venv /venv
+ENTRYPOINT ["dumb-init", "--single-child", "--"]
 CMD ["shop-operator", "run"]
 
 FROM runtime AS local-aws
@@ -54,6 +57,7 @@ ENTRYPOINT ["python3", "-m", "sample"]
 FROM runtime AS service
 ENV PYTHONPATH=/app
 COPY --from=services-venv /venv /venv
+ENTRYPOINT ["dumb-init", "--single-child", "--"]
 COPY services/__init__.py services/
 COPY services/common services/common
 

@@ -125,10 +125,15 @@ def test_given_a_container_on_ecs_then_it_has_the_image_and_command_of_the_chart
         f"{part}: the chart runs {image}, and ecs.yaml does not let {parameter} be that"
     )
     assert not re.fullmatch(allowed, f"registry.example/{image}:latest"), f"{parameter}: a tag is no digest"
-    assert container(part).get("Command") == pod.get("command"), (
+    assert _with_entry_point(container(part).get("Command")) == pod.get("command"), (
         f"{part}: the chart runs {pod.get('command')}, ecs.yaml {container(part).get('Command')}"
     )
     assert container(part)["Name"] == pod["name"]
+
+
+def _with_entry_point(command: list[str] | None) -> list[str] | None:
+    """The same command on Kubernetes: unlike ECS, it replaces the entry point of the image with the command."""
+    return command and ["dumb-init", "--single-child", "--", *command]
 
 
 @pytest.mark.parametrize("part", PARTS)
