@@ -50,17 +50,25 @@ def of_workers() -> Iterator[tuple[str, Sequence[str]]]:
 COMMANDS: Final = dict([*of_images(), *of_workers()])
 
 
+@pytest.fixture
+def programs(tmp_path: Path) -> Path:
+    """A folder with programs that start for a minute, and handle no signal meanwhile, in place of those in the images."""
+    for name in ("gunicorn", "python", "shop-operator"):
+        program = tmp_path / name
+        program.write_text("#!/bin/sh\nexec sleep 60\n")
+        program.chmod(0o755)
+    return tmp_path
+
+
 @pytest.fixture(params=COMMANDS)
-def container(request: pytest.FixtureRequest) -> Iterator["subprocess.Popen[bytes]"]:
-    """A command as the first process of a PID namespace, as in a container. It has just begun."""
+def container(request: pytest.FixtureRequest, programs: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """A command as the first process of a PID namespace, as in a container."""
     unshare = ["unshare", "--pid", "--fork", "--kill-child"]
     if os.geteuid() != 0:
         unshare += ["--user", "--map-root-user"]
     process = subprocess.Popen(
         [*unshare, *COMMANDS[request.param]],
-        env={"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        env={"PATH": f"{programs}:{Path(sys.executable).parent}:{os.environ['PATH']}"},
     )
     yield process
     process.kill()
@@ -71,7 +79,7 @@ def children(process: int) -> list[int]:
     return [int(each) for each in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
 
 
-def test_given_a_container_that_starts_when_it_receives_sigterm_then_it_ends_before_it_works(
+def test_given_a_container_that_starts_when_it_receives_sigterm_then_it_ends_at_once(
     container: "subprocess.Popen[bytes]",
 ) -> None:
     (first,) = wait_for(lambda: children(container.pid), 10, what="the first process")
