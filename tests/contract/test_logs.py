@@ -60,6 +60,14 @@ def test_given_what_writes_logs_then_it_writes_to_a_group_of_a_template(stack: s
 
 
 @pytest.mark.parametrize("stack", STACKS)
+def test_given_a_function_then_its_log_is_json(stack: str) -> None:
+    """The functions write JSON to standard output, which Lambda does not change in either format."""
+    functions = of_type(stack, "AWS::Lambda::Function")
+
+    assert {each["LoggingConfig"]["LogFormat"] for each in functions.values()} <= {"JSON"}
+
+
+@pytest.mark.parametrize("stack", STACKS)
 def test_given_the_log_of_a_service_then_a_filter_counts_its_errors_under_the_name_of_the_metric(
     stack: str,
 ) -> None:

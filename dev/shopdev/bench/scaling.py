@@ -145,13 +145,16 @@ def read(path: Path = SAMPLES) -> list[Sample]:
     Raises:
         CommandError: there are none.
     """
-    if not path.is_file():
-        raise CommandError(f"{path} is missing: run `dev/bench scaling` without --minutes 0")
-    with path.open() as file:
-        return [
-            Sample(float(row["seconds"]), float(row["needed"]), int(row["default"]), int(row["at_once"]))
-            for row in csv.DictReader(file)
-        ]
+    samples = []
+    if path.is_file():
+        with path.open() as file:
+            samples = [
+                Sample(float(row["seconds"]), float(row["needed"]), int(row["default"]), int(row["at_once"]))
+                for row in csv.DictReader(file)
+            ]
+    if not samples:
+        raise CommandError(f"{path} has no samples: run `dev/bench scaling` without --minutes 0")
+    return samples
 
 
 WIDTH, HEIGHT = 760, 340
@@ -178,7 +181,11 @@ STYLE: Final = """\
 
 def draw(samples: Sequence[Sample]) -> str:
     """The picture of samples as an SVG document with standard text."""
-    last, most = samples[-1].seconds, max(max(each.needed, each.default, each.at_once) for each in samples)
+    # The first sample is at 0 seconds.
+    last, most = (
+        max(samples[-1].seconds, INTERVAL),
+        max(max(each.needed, each.default, each.at_once) for each in samples),
+    )
     top = int(most) + 1
 
     def x(seconds: float) -> float:

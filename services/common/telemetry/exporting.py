@@ -34,6 +34,7 @@ NOISY: Final = (
 )
 
 _provider: "TracerProvider | None" = None
+_is_started = False
 
 
 class TracingSettings(Environment):
@@ -61,16 +62,19 @@ class TracingSettings(Environment):
 def start(service: str) -> None:
     """Starts to record and export spans if the environment says so. Starts a thread: call it after a fork.
 
+    Further calls do nothing until `stop`, so a function can call it at each invocation.
+
     Args:
         service: name of the service, unless OTEL_SERVICE_NAME is set.
 
     Raises:
         SystemExit: a setting is invalid.
     """
-    global _provider  # noqa: PLW0603 - one per process
-    if _provider is not None:
+    global _provider, _is_started  # noqa: PLW0603 - one per process
+    if _is_started:
         return
     settings = TracingSettings.load()
+    _is_started = True
     if not settings.is_on:
         return
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # noqa: PLC0415 - a tenth of a second
@@ -96,8 +100,8 @@ def start(service: str) -> None:
 
 def stop() -> None:
     """Exports the remaining spans, for two seconds at most, and records no more."""
-    global _provider
-    provider, _provider = _provider, None
+    global _provider, _is_started
+    provider, _provider, _is_started = _provider, None, False
     tracing.record_with(None)
     if provider is not None:
         _within(STOP_SECONDS, provider.shutdown)

@@ -10,11 +10,12 @@ import time
 import tracemalloc
 from collections.abc import Iterator
 from typing import Final
+from unittest.mock import Mock
 
 import pytest
 from opentelemetry.sdk.environment_variables import OTEL_BSP_MAX_QUEUE_SIZE
 
-from services.common.telemetry import exporting, tracing
+from services.common.telemetry import exporting, invocation, tracing
 from shopdev.checkout import ROOT
 from shopdev.ports import free_port
 from shopdev.processes.process import Process
@@ -37,6 +38,7 @@ EXPORTING: Final = {"spans", "OtelBatchSpanRecordProcessor"}
 @pytest.fixture(autouse=True)
 def _stopped() -> Iterator[None]:
     """Afterwards, no thread retries an export: it would use the random numbers that Hypothesis controls in other tests."""
+    exporting.stop()  # a function of another test never stops
     yield
     exporting.stop()
     wait_for(lambda: not any(each.name in EXPORTING for each in threading.enumerate()))
@@ -95,6 +97,21 @@ def test_given_no_collector_in_the_settings_when_a_process_starts_then_it_record
     exporting.start("things")
 
     assert not tracing.is_recording()
+
+
+@pytest.mark.parametrize("settings", [{}, {ENDPOINT: "http://127.0.0.1:9"}], ids=["off", "on"])
+def test_given_a_function_when_it_is_invoked_repeatedly_then_it_loads_the_settings_of_tracing_once(
+    monkeypatch: pytest.MonkeyPatch, settings: dict[str, str]
+) -> None:
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    loaded = Mock(wraps=exporting.TracingSettings.load)
+    monkeypatch.setattr(exporting.TracingSettings, "load", loaded)
+    invoked = invocation.traced("things", "other")(lambda event, _context: event)
+
+    assert [invoked(number, None) for number in range(3)] == [0, 1, 2]
+
+    assert loaded.call_count == 1
 
 
 def test_given_no_collector_when_a_service_is_loaded_then_the_sdk_is_not() -> None:
