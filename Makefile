@@ -164,6 +164,10 @@ generate: .venv ## Regenerate the CRD, install manifest, Kubernetes API types, c
 	$(BIN)/python dev/generate
 	$(PYTEST) -q tests/operator --update-golden
 
+.PHONY: docs
+docs: .venv ## Build the documentation as a site, dist/docs-VERSION/index.html
+	$(BIN)/python dev/docs
+
 .PHONY: format
 format: .venv ## Format the code
 	$(BIN)/ruff check --fix-only --quiet $(PYTHON_SOURCES)
