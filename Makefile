@@ -36,6 +36,10 @@ clean-demo: ## Remove everything that `make demo` created
 dev: .venv ## Run the shop as local processes that reload on change, without Kubernetes
 	$(BIN)/python dev/shop
 
+.PHONY: doctor
+doctor: ## Check what the commands need on this machine (FOR="dev demo test bench" for some of them)
+	@$(or $(PYTHON),python3) dev/doctor $(FOR)
+
 ##@ Check it
 .PHONY: test
 test: lint test-unit test-charts test-services test-integration test-delivery test-e2e ## Run all tests: lint, unit, contract, charts, services, integration, delivery, e2e

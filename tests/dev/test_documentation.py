@@ -153,8 +153,8 @@ def test_given_a_dead_link_a_dead_anchor_and_an_unlisted_page_when_built_then_ea
     done = built(tmp_path / "site", checkout)
 
     assert done.returncode == 1
-    for each in ("docs/how-to/unlisted.md", "'gone.md'", "'scale-by-hand.md#gone'", "'../../gone.py'"):
-        assert each in done.stderr
+    for name in ("docs/how-to/unlisted.md", "'gone.md'", "'scale-by-hand.md#gone'", "'../../gone.py'"):
+        assert name in done.stderr
     assert 'not included in the "nav"' in done.stderr
 
 

@@ -17,7 +17,7 @@ LAUNCHERS = sorted(
     for path in (ROOT / "dev").iterdir()
     if path.is_file() and path.read_text().startswith("#!/usr/bin/env python3\n")
 )
-WITHOUT_PACKAGES = (["cluster", "--help"], ["delivery", "changed"], ["demo", "--help"])
+WITHOUT_PACKAGES = (["cluster", "--help"], ["delivery", "changed"], ["demo", "--help"], ["doctor", "--help"])
 # Of no environment, and with no package that is installed beside the standard library.
 BARE = (str(Path(sys.base_prefix) / "bin" / "python3"), "-S", "-E")
 

@@ -28,6 +28,13 @@ def create(name: str) -> None:
                 (hierarchy / name / file).write_text((hierarchy / file).read_text())
 
 
+def controllers() -> set[str]:
+    """The available controllers."""
+    if (ROOT / "cgroup.controllers").exists():
+        return set((ROOT / "cgroup.controllers").read_text().split())
+    return {controller for hierarchy in _hierarchies() for controller in hierarchy.name.split(",")}
+
+
 def memory() -> Path:
     """The hierarchy with the memory limits."""
     return ROOT if (ROOT / "cgroup.controllers").exists() else ROOT / "memory"

@@ -19,17 +19,18 @@ def ensure() -> Path:
     Raises:
         ClusterError: when it is missing, and the user is not root or the machine has no apt-get.
     """
-    found = _found()
-    if found is None:
+    program = found()
+    if program is None:
         if os.geteuid() != 0 or shutil.which("apt-get") is None:
             raise ClusterError(f"install Chromium to run this test: apt-get install {' '.join(_PACKAGES)}")
         debian.install(_PACKAGES)
-        found = _found()
-    if found is None:
+        program = found()
+    if program is None:
         raise ClusterError("the package chromium contains no program of that name")
-    return found
+    return program
 
 
-def _found() -> Path | None:
+def found() -> Path | None:
+    """The path of Chromium; None if it is not installed."""
     there = (shutil.which(each) for each in _NAMES)
     return next((Path(each) for each in there if each), None)

@@ -41,12 +41,17 @@ def ensure() -> None:
         raise ClusterError(
             "the local node requires root access; run it as root, or use your own cluster: CLUSTER=current"
         )
-    packages = sorted({package for thing, package in NEEDED.items() if not _there(thing)})
+    packages = missing()
     if not packages:
         return
     if shutil.which("apt-get") is None:
         raise ClusterError(f"install these packages (this machine has no apt-get): {' '.join(packages)}")
     install(packages)
+
+
+def missing() -> list[str]:
+    """The packages of the missing programs and files."""
+    return sorted({package for thing, package in NEEDED.items() if not _there(thing)})
 
 
 def install(packages: Sequence[str]) -> None:

@@ -93,7 +93,7 @@ def ensure(name: str) -> Path:
 
 
 def _build(name: str, target: Path) -> None:
-    _check_go()
+    check_go()
     say(f"building {name}… (usually {EXPECTED.get(name, 'a few seconds')}, once per version)")
     start = time.monotonic()
     with tempfile.TemporaryDirectory(dir=target.parent.parent, prefix=f".{name}-") as scratch:
@@ -176,7 +176,7 @@ def module_folder(name: str, module: str) -> Path:
     Raises:
         ClusterError: when Go is missing or the download fails.
     """
-    _check_go()
+    check_go()
     return Path(json.loads(_go(MODULES / name, "mod", "download", "-json", module))["Dir"])
 
 
@@ -197,7 +197,12 @@ def _go(module: Path, *arguments: str) -> str:
     return done.stdout
 
 
-def _check_go() -> None:
+def check_go() -> None:
+    """Check that Go can build the tools.
+
+    Raises:
+        ClusterError: when Go is missing or too old.
+    """
     if shutil.which("go") is None:
         raise ClusterError("Go is not on PATH; install Go 1.26 from your distribution or go.dev")
     found = re.search(
@@ -205,7 +210,9 @@ def _check_go() -> None:
         subprocess.run(["go", "version"], capture_output=True, text=True, check=True).stdout,
     )
     if not found or tuple(map(int, found.groups())) < OLDEST_GO:
-        raise ClusterError("Go is too old: building Kubernetes requires version 1.26")
+        raise ClusterError(
+            "Go is too old to build Kubernetes; install Go 1.26 from your distribution or go.dev"
+        )
 
 
 @contextmanager

@@ -1,0 +1,1 @@
+"""`make doctor`: compare this machine with the requirements of the commands. Needs only the standard library."""
