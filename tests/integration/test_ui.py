@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import APIResponse, Browser, Page, Route, expect
 
 from tests.integration.cluster import Cluster
 from tests.integration.kubelet import roll_out
@@ -132,6 +132,42 @@ def test_given_an_open_table_when_a_shopservice_changes_then_the_table_follows_a
     expect(page.get_by_role("row", name="order")).to_contain_text("shop-product:changed", timeout=SECONDS)
     assert page.evaluate("document.activeElement.textContent") == "order"
     assert page.evaluate("window.sameDocument")
+
+
+# Only events load a page.
+NO_TIMERS = "setTimeout = () => 0"
+FOLLOW = "stream.addEventListener('changed', (event) => { window.seen = event.data; })"
+
+
+def test_given_a_page_that_is_being_loaded_when_a_shopservice_changes_then_it_is_loaded_again(
+    cluster: Cluster, visitor: Visitor, shop: str
+) -> None:
+    page, held = visitor.page, list[tuple[Route, APIResponse]]()
+
+    def hold(route: Route) -> None:
+        if route.request.resource_type != "fetch" or held:
+            route.continue_()
+        else:
+            held.append((route, route.fetch()))
+
+    page.add_init_script(NO_TIMERS)
+    visitor.opens("/")
+    page.evaluate(FOLLOW)
+    page.route(f"{visitor.url}/", hold)
+    cluster.patch("ShopService", shop, "order", {"spec": {"image": "registry.test/shop-product:first"}})
+    wait_for(lambda: page.evaluate("window.seen") and held)
+
+    cluster.patch("ShopService", shop, "order", {"spec": {"image": "registry.test/shop-product:second"}})
+
+    def has_seen_all() -> bool:
+        """Whether the page, which waits for a response with the first change, has the event of the last one."""
+        text = page.request.get(f"{visitor.url}/").text()
+        return "shop-product:second" in text and f'data-version="{page.evaluate("window.seen")}"' in text
+
+    wait_for(lambda: reconciled(cluster, shop, "order") and has_seen_all())
+    (route, answer), *_ = held
+    route.fulfill(response=answer)
+    expect(page.get_by_role("row", name="order")).to_contain_text("shop-product:second", timeout=SECONDS)
 
 
 def test_given_the_keyboard_only_when_the_pages_are_used_then_every_page_is_reached(

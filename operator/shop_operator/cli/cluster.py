@@ -14,6 +14,7 @@ import yaml
 from kubernetes.client import ApiException
 from kubernetes.config import ConfigException
 
+from shop_operator.cli.bodies import bounded
 from shop_operator.cli.errors import CliError, Forbidden, NotAllowed, NotReachable, NotThere, NotValid
 from shop_operator.cli.events import last_seen
 from shop_operator.cli.hints import did_you_mean
@@ -38,6 +39,11 @@ _MANAGER: Final = "kubectl-shop"
 _TIMEOUT: Final = 15
 _WATCH: Final = 300
 _PAUSE: Final = 1.0
+_LARGEST: Final = 256
+"""MiB of the largest response of the API server, such as a list of all pods."""
+_LARGEST_TEXT: Final = 16
+"""MiB of the largest response of a pod or Service behind its proxy."""
+_LONGEST_REASON: Final = 1000
 
 
 class Cluster:
@@ -280,7 +286,7 @@ class Cluster:
 
     def text(self, path: str, query: Mapping[str, str] | None = None) -> str:
         """The response to a GET request: of another API, or of a pod or Service behind the proxy of the API server."""
-        return self._raw("GET", path, query)
+        return self._raw("GET", path, query, longest=_LARGEST_TEXT)
 
     def log_of(
         self,
@@ -382,7 +388,14 @@ class Cluster:
         host = self._client.configuration.host
         return NotReachable(f"{host} is not an API server; check the cluster with `kubectl version`")
 
-    def _raw(self, method: str, path: str, query: Mapping[str, str] | None = None, body: Any = None) -> str:
+    def _raw(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        body: Any = None,
+        longest: int = _LARGEST,
+    ) -> str:
         headers = {"Accept": "application/json"}
         if body is not None:
             headers["Content-Type"] = "application/merge-patch+json"
@@ -396,7 +409,7 @@ class Cluster:
                 auth_settings=["BearerToken"],
             )
             response = self._client.call_api(*request, _request_timeout=_TIMEOUT)
-            raw: bytes = response.read()
+            raw = bounded(response.response, longest, f"{self._client.configuration.host} to {method} {path}")
             if not HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
                 _refused(response.status, raw.decode(errors="replace"), f"{method} {path}")
         except ApiException as error:
@@ -445,7 +458,7 @@ def _refused(status: int, body: str, what: str) -> NoReturn:
         said = json.loads(body).get("message", "")
     except (ValueError, AttributeError, RecursionError):
         said = body
-    said = " ".join(str(said).split()).rstrip(".") or f"{what}: {status}"
+    said = " ".join(str(said)[:_LONGEST_REASON].split()).rstrip(".") or f"{what}: {status}"
     if status == HTTPStatus.UNAUTHORIZED:
         raise NotAllowed(f"authentication failed ({said}); log in again, and see `kubectl auth whoami`")
     if status == HTTPStatus.FORBIDDEN:

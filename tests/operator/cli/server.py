@@ -3,7 +3,7 @@
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -161,7 +161,9 @@ def serving(server: Server, kubeconfig: Path) -> Iterator[None]:
             self.send_response(status)
             self.send_header("Content-Length", str(len(text.encode())))
             self.end_headers()
-            self.wfile.write(text.encode())
+            # A client stops reading a response that is too long.
+            with suppress(ConnectionError):
+                self.wfile.write(text.encode())
 
         do_GET = do_PATCH = _handle  # noqa: N815  http.server looks for these names
 

@@ -94,6 +94,8 @@ class Fleet:
                     self._over.wait(_POLL)
                     continue
                 self._lose(str(error))
+            except Exception as error:  # noqa: BLE001  such as an object without metadata: the thread must not end
+                self._lose(f"the ShopServices cannot be read ({error!r}); trying again")
             self._over.wait(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
 

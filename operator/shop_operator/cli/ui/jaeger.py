@@ -6,6 +6,7 @@ from typing import Any, Final, Protocol
 
 from shop_operator.cli.cluster import Cluster
 from shop_operator.cli.errors import NotReachable
+from shop_operator.cli.ui import documents
 
 Document = Mapping[str, Any]
 
@@ -45,9 +46,7 @@ class Jaeger:
             CliError: Jaeger does not respond.
         """
         tags = json.dumps({ORDER_ID: order_id})
-        found: dict[str, Document] = {}
-        for each in self._search(tags=tags):
-            found[str(each["traceID"])] = each
+        found = {each["traceID"]: each for each in self._search(tags=tags)}
         return sorted(found.values(), key=_began)
 
     def recent_orders(self) -> list[str]:
@@ -65,8 +64,7 @@ class Jaeger:
         found = self._source(
             "/api/traces", {"service": ORDERS, "limit": str(RECENT), "lookback": _LOOKBACK, **query}
         )
-        data: list[Document] = found.get("data") or []
-        return data
+        return list(documents.checked(documents.Traces, found, "Jaeger")["data"] or ())
 
 
 def in_cluster(cluster: Cluster) -> Source:

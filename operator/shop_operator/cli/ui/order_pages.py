@@ -11,6 +11,7 @@ from werkzeug.wrappers import Response
 from shop_operator.cli.errors import CliError, NotThere
 from shop_operator.cli.ui.console import FAST, SLOW, Console
 from shop_operator.cli.ui.jaeger import Jaeger
+from shop_operator.cli.ui.requests import segment
 from shop_operator.cli.ui.shop import Shop
 from shop_operator.cli.ui.views import money, saga
 from shop_operator.cli.ui.views.waterfall import Waterfall, waterfall
@@ -31,6 +32,7 @@ def add(app: Flask, console: Console, shop: Shop) -> None:
         """A form for the ID of an order, and the newest orders."""
         asked = request.args.get("id", "").strip()
         if asked:
+            segment(asked)
             return redirect(url_for("show_order", order_id=asked[:_LONGEST_ID]), HTTPStatus.SEE_OTHER)
         if not shop.token.is_given:
             return _orders(shop, (), ())

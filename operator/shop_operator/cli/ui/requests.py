@@ -4,16 +4,17 @@ import json
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import click
 import urllib3
 
+from shop_operator.cli.bodies import bounded
 from shop_operator.cli.errors import Forbidden, NotAllowed, NotReachable, NotThere, NotValid
 
 SECONDS: Final = 5.0
-LARGEST: Final = 8_000_000
-"""Bytes of the largest response."""
+LARGEST: Final = 8
+"""MiB of the largest response."""
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 
 
@@ -38,16 +39,13 @@ class Api:
             NotAllowed: the token is missing, has expired, or is not one.
             Forbidden: the token does not permit this.
             NotThere: the resource does not exist.
-            NotReachable: the API does not respond, or does not respond with JSON.
+            NotReachable: the API does not respond, or does not respond with a JSON document of at most LARGEST MiB.
         """
         headers = {"Accept": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
         url = f"{self._url}{path}" + (f"?{urlencode(query)}" if query else "")
         try:
             answer = self._http.request("GET", url, headers=headers, redirect=False, preload_content=False)
-            try:
-                body = answer.read(LARGEST, decode_content=True)
-            finally:
-                answer.release_conn()
+            body = bounded(answer, LARGEST, f"{self._name} at {self._url}")
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise NotReachable(f"{self._name} at {self._url} does not respond") from error
         except ValueError:
@@ -55,12 +53,22 @@ class Api:
             raise NotAllowed("the token contains a character that a header cannot contain") from None
         _check(answer.status, f"{self._name} at {self._url}", path)
         try:
-            # A longer document is incomplete, and therefore not JSON.
             return json.loads(body)
         except (ValueError, RecursionError) as error:
             raise NotReachable(
                 f"{self._name} at {self._url} did not return a JSON document for {path}"
             ) from error
+
+
+def segment(name: str) -> str:
+    """A name as one segment of a path.
+
+    Raises:
+        NotThere: it is `.` or `..`, which clients and proxies resolve before they send a request.
+    """
+    if name in {"", ".", ".."}:
+        raise NotThere(f"{name!r} is not an ID")
+    return quote(name, safe="")
 
 
 def _check(status: int, name: str, path: str) -> None:

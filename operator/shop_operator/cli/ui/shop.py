@@ -7,10 +7,11 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
-from urllib.parse import quote
 
-from shop_operator.cli.errors import CliError, NotAllowed, NotReachable, NotThere
-from shop_operator.cli.ui.requests import Api
+from shop_operator.cli.errors import CliError, NotAllowed, NotThere
+from shop_operator.cli.ui import documents
+from shop_operator.cli.ui.documents import checked
+from shop_operator.cli.ui.requests import Api, segment
 from shop_operator.cli.ui.views.money import Stock, in_all, stock
 from shop_operator.cli.ui.views.saga import Records
 
@@ -20,6 +21,7 @@ Answer = TypeVar("Answer")
 TOKEN_VARIABLE: Final = "SHOP_TOKEN"  # noqa: S105  the name of a variable
 _COMMAND_SECONDS: Final = 60
 _AT_ONCE: Final = 8
+_NAME: Final = "the API of the shop"
 PAGE: Final = 50
 """Products of one page."""
 
@@ -90,7 +92,7 @@ class Shop:
     """
 
     def __init__(self, url: str, token: Token) -> None:
-        self._api = Api(url, "the API of the shop")
+        self._api = Api(url, _NAME)
         self.token = token
         self._start: dict[str, int] = {}
 
@@ -101,12 +103,13 @@ class Shop:
             NotThere: it does not exist, or the token does not permit to see it.
             CliError: for every other problem.
         """
-        found = self._get(f"/orders/{quote(order_id, safe='')}/details")
+        found = self._get(f"/orders/{segment(order_id)}/details")
+        details = checked(documents.Details, found, _NAME)
         return Records(
-            found["order"],
-            found["payment"],
-            found["shipment"],
-            {each["part"]: each["reason"] for each in found["missing"]},
+            details["order"],
+            details["payment"],
+            details["shipment"],
+            {each["part"]: each["reason"] for each in details["missing"]},
         )
 
     def orders(self, ids: Iterable[str]) -> dict[str, Records | CliError]:
@@ -115,7 +118,8 @@ class Shop:
 
     def own_orders(self) -> list[str]:
         """The IDs of the newest orders of the token's user, newest first."""
-        return [str(each["id"]) for each in self._get("/orders", {"limit": "20"})["items"]]
+        found = checked(documents.Orders, self._get("/orders", {"limit": "20"}), _NAME)
+        return [each["id"] for each in found["items"]]
 
     def stock(self, cursor: str) -> tuple[list[Stock], str, list[CliError]]:
         """The stock of a page of products, the cursor of the next page, and what could not be loaded.
@@ -124,7 +128,7 @@ class Shop:
             cursor: empty for the first page.
         """
         query = {"limit": str(PAGE)} | ({"cursor": cursor} if cursor else {})
-        page = self._api.get("/products", query)
+        page = checked(documents.Products, self._api.get("/products", query), _NAME)
         products: list[Document] = page["items"]
         found = _each(self._inventory, (each["sku"] for each in products))
         known = {sku: each for sku, each in found.items() if not isinstance(each, CliError)}
@@ -133,11 +137,10 @@ class Shop:
         failed = [
             each for each in found.values() if isinstance(each, CliError) and not isinstance(each, NotThere)
         ]
-        return stock(products, known, self._start), str(page["next"] or ""), failed
+        return stock(products, known, self._start), page["next"] or "", failed
 
     def _inventory(self, sku: str) -> Document:
-        found: Document = self._api.get(f"/inventory/{quote(sku, safe='')}")
-        return found
+        return checked(documents.Inventory, self._api.get(f"/inventory/{segment(sku)}"), _NAME)
 
     def _get(self, path: str, query: Mapping[str, str] | None = None) -> Any:
         token = self.token.get()
@@ -158,8 +161,6 @@ def _each(get: Callable[[str], Answer], keys: Iterable[str]) -> dict[str, Answer
             return get(key)
         except CliError as error:
             return error
-        except (KeyError, TypeError, ValueError) as error:
-            return NotReachable(f"the API of the shop returned an unexpected document for {key} ({error!r})")
 
     given = list(keys)
     with ThreadPoolExecutor(_AT_ONCE) as pool:

@@ -3,7 +3,7 @@
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 
@@ -29,7 +29,9 @@ def serving(documents: Documents, asked: list[tuple[str, str | None]]) -> Iterat
             if 300 <= status < 400:
                 self.send_header("Location", "/elsewhere")
             self.end_headers()
-            self.wfile.write(body)
+            # A client stops reading a response that is too long.
+            with suppress(ConnectionError):
+                self.wfile.write(body)
 
         def log_message(self, *_: Any) -> None:
             """Be quiet."""

@@ -4,10 +4,12 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, Final
 
 import click
 import pytest
 
+from shop_operator.cli.errors import NotThere
 from shop_operator.cli.ui.requests import Api, checked
 from shop_operator.cli.ui.shop import Shop, Token
 from tests.operator.cli.server import Server
@@ -206,6 +208,80 @@ def test_given_a_token_command_that_fails_when_an_order_is_requested_then_the_pa
     page = browse(shop=Shop(url, Token(command))).reads(f"/orders/{ID}", 403)
 
     assert "(no such user)" in page
+
+
+TRACES: Final = {
+    "data": [
+        {
+            "traceID": "t1",
+            "spans": [span("a", "POST /orders", 1000, 10000, shop__order__id=ID), span("b", "send", 2000, 10, "a")],
+            "processes": {"p1": {"serviceName": "order"}},
+        }
+    ]
+}  # fmt: skip
+ODD: Final = (None, [7], {"a": 1}, "x", 10**400)
+
+
+def odd(document: Any) -> Iterator[Any]:
+    """The document with each of its values replaced by one of another type, or left out."""
+    if isinstance(document, dict):
+        for key in document:
+            yield {name: value for name, value in document.items() if name != key}
+            for each in odd(document[key]):
+                yield {**document, key: each}
+    elif isinstance(document, list):
+        for index, value in enumerate(document):
+            for each in odd(value):
+                yield [*document[:index], each, *document[index + 1 :]]
+    yield from ODD
+
+
+@pytest.mark.parametrize(
+    ("path", "page", "refused"),
+    [
+        (f"/orders/{ID}/details", f"/orders/{ID}", 503),
+        ("/orders", "/orders", 200),
+        ("/products", "/stock", 503),
+        ("/inventory/A", "/stock", 200),
+        ("/api/traces", f"/orders/{ID}", 200),
+    ],
+)
+def test_given_a_document_of_another_shape_when_its_page_is_shown_then_it_says_so_and_never_fails(
+    browse: Open, documents: Documents, monkeypatch: pytest.MonkeyPatch, path: str, page: str, refused: int
+) -> None:
+    documents["/api/traces"] = (200, TRACES)
+    _, given = documents[path]
+    found = dict[str, Any]()
+
+    def get(asked: str, query: object = None) -> Any:
+        if asked not in documents:
+            raise NotThere(asked)
+        return found.get(asked, documents[asked][1])
+
+    monkeypatch.setenv("SHOP_TOKEN", "secret")
+    monkeypatch.setattr(Api, "get", lambda _, asked, *_more: get(asked))
+    browser = browse(shop=Shop("http://shop.test", Token()), jaeger=get)
+    monkeypatch.setattr(browser.client.application, "testing", True)
+    answers = set[tuple[int, bool]]()
+    for each in odd(given):
+        found[path] = each
+        answer = browser.get(page)
+        answers.add((answer.status_code, "returned an unexpected document" in answer.text))
+
+    assert answers == {(200, False), (refused, True)}
+
+
+@pytest.mark.parametrize("name", [".", ".."])
+def test_given_an_id_that_a_client_resolves_as_a_path_when_it_is_used_then_no_other_resource_is_requested(
+    browser: Browser, documents: Documents, asked: list[tuple[str, str | None]], name: str
+) -> None:
+    documents["/products"] = (200, {"items": [{"sku": name, "name": "Tea"}], "next": None})
+
+    assert "is not an ID" in browser.reads(f"/orders?id={name}", 404)
+    browser.get(f"/orders/{name}")
+    browser.reads("/stock")
+
+    assert {path.partition("?")[0] for path, _ in asked} <= {"/products"}
 
 
 @pytest.mark.parametrize(

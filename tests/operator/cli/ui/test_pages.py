@@ -138,6 +138,20 @@ def test_given_a_cluster_that_fails_when_it_returns_then_the_table_is_up_to_date
     assert '<a href="/services/shop/web">' in browser.reads("/")
 
 
+def test_given_an_object_that_cannot_be_read_when_it_is_gone_then_the_table_is_up_to_date_again(
+    server: Server, browse: Open
+) -> None:
+    server.objects.append(shopservice())
+    server.refusal = (200, '{"metadata": {"resourceVersion": "1"}, "items": [{}]}')
+    browser = browse()
+    assert "the ShopServices cannot be read (KeyError(&#39;metadata&#39;))" in browser.reads("/")
+
+    server.refusal = None
+
+    wait_for(lambda: "cannot be read" not in browser.reads("/"))
+    assert '<a href="/services/shop/web">' in browser.reads("/")
+
+
 def test_given_a_stream_when_a_shopservice_changes_then_an_event_says_so(
     server: Server, browse: Open
 ) -> None:

@@ -7,6 +7,7 @@ let stream = null;
 let timer = null;
 let due = 0;
 let loading = null;
+let isOutdated = false;
 
 // A selector for the element that has the focus, which finds it again in the new content.
 function place() {
@@ -47,6 +48,8 @@ function replace(page) {
 async function load() {
   clearTimeout(timer);
   timer = null;
+  // A page that is being loaded may be older than the change that asks for it.
+  isOutdated = Boolean(loading);
   if (loading || document.hidden) return;
   loading = new AbortController();
   const limit = setTimeout(() => loading.abort(), 60000);
@@ -61,7 +64,8 @@ async function load() {
   } finally {
     clearTimeout(limit);
     loading = null;
-    plan();
+    if (isOutdated) load();
+    else plan();
   }
 }
 
