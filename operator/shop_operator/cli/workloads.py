@@ -27,6 +27,11 @@ def component(shop: Object, worker: str | None) -> str:
     return worker_component(worker)
 
 
+def title(worker: str | None) -> str:
+    """The name of a workload in an output: web, or the name of a worker, which is worker/web if it is the same."""
+    return WEB if worker is None else f"worker/{worker}" if worker == WEB else worker
+
+
 def _listed(known: Iterable[str]) -> str:
     return f"; it has {', '.join(known)}" if known else "; spec.workers is empty"
 

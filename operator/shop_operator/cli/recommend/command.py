@@ -7,12 +7,13 @@ from typing import Any, Final
 import click
 
 from shop_operator.cli import workloads
-from shop_operator.cli.errors import NotValid
+from shop_operator.cli.errors import NotThere, NotValid
 from shop_operator.cli.recommend import history, sizing
 from shop_operator.cli.recommend.sizing import Advice, History, Policy
 from shop_operator.cli.settings import Command, Settings, a_name
+from shop_operator.cli.top import prometheus as server
+from shop_operator.cli.top.prometheus import option as prometheus_option
 from shop_operator.cli.top.sources import prometheus_of
-from shop_operator.render.labels import WEB
 
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -32,9 +33,7 @@ class Duration(click.ParamType[float]):
 
 @click.command(cls=Command)
 @a_name
-@click.option(
-    "--prometheus", "url", metavar="URL", help="Prometheus to query. Defaults to the one in the cluster."
-)
+@prometheus_option
 @click.option(
     "--window",
     type=Duration(),
@@ -62,7 +61,7 @@ class Duration(click.ParamType[float]):
 def recommend(
     obj: Settings,
     name: str,
-    url: str | None,
+    prometheus: str | None,
     window: float,
     sample: float | None,
     percentile: float,
@@ -75,15 +74,15 @@ def recommend(
     memory are percentages of the requests: check them after a change.
     """
     shop = obj.cluster.shop(obj.namespace, name)
-    found = _histories(obj, shop, url, window, sample)
-    refused = {worker or WEB: why for worker, each in found.items() if (why := sizing.too_few(each))}
+    found = _histories(obj, shop, prometheus, window, sample)
+    refused = {worker: why for worker, each in found.items() if (why := sizing.too_few(each))}
     policy = Policy(percentile, headroom / 100)
     advice = [
-        Advice(worker or WEB, _current(shop, worker), each, policy)
+        Advice(worker, _current(shop, worker), each, policy)
         for worker, each in found.items()
-        if (worker or WEB) not in refused
+        if worker not in refused
     ]
-    said = [f"no recommendation for {workload}: {why}" for workload, why in refused.items()]
+    said = [f"no recommendation for {workloads.title(worker)}: {why}" for worker, why in refused.items()]
     if not advice:
         hint = "measure a longer --window or --sample, under the usual load"
         raise NotValid(f"{'; '.join(said)}; {hint}")
@@ -103,13 +102,18 @@ def recommend(
 
 
 def _histories(
-    obj: Settings, shop: dict[str, Any], url: str | None, window: float, sample: float | None
+    obj: Settings, shop: dict[str, Any], prometheus: str | None, window: float, sample: float | None
 ) -> dict[str | None, History]:
     workers: Sequence[str | None] = [each["name"] for each in (shop.get("spec") or {}).get("workers") or ()]
     wanted = (None, *workers)
-    ask = None if sample is not None else prometheus_of(obj.cluster, obj.namespace, url)
+    if sample is not None:
+        return history.from_metrics_api(obj.cluster, shop, wanted, sample)
+    ask = prometheus_of(obj.cluster, obj.namespace, prometheus)
     if ask is None:
-        return history.from_metrics_api(obj.cluster, shop, wanted, sample or 0)
+        raise NotThere(
+            f"you may list no Service with the label {server.LABEL}; name one with --prometheus, or install metrics-server and"
+            " measure with --sample"
+        )
     name = shop["metadata"]["name"]
     return {
         worker: history.from_prometheus(

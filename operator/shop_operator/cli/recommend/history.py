@@ -1,6 +1,6 @@
 """The use of CPU and memory over time, from a Prometheus with the metrics of the kubelet or from the metrics API."""
 
-import json
+import math
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
@@ -9,16 +9,18 @@ from shop_operator.cli import workloads
 from shop_operator.cli.cluster import Cluster
 from shop_operator.cli.errors import NotThere
 from shop_operator.cli.recommend.sizing import History
-from shop_operator.cli.top import prometheus
+from shop_operator.cli.top import metrics_api, prometheus
 from shop_operator.cli.top.prometheus import Ask
-from shop_operator.cli.top.rows import resources
+from shop_operator.cli.top.rows import Resources
 from shop_operator.names import COMPONENT_LABEL, NAME_LABEL
 
 MOST_POINTS: Final = 1000
 """Samples of one pod in a query of Prometheus, which returns at most 11,000."""
 _LEAST_STEP: Final = 60
 _RATE_WINDOW: Final = "5m"
-_METRICS: Final = "/apis/metrics.k8s.io/v1beta1/namespaces"
+_LONGEST_POD: Final = 63
+_RANDOM: Final = 5
+_LONGEST_HASH: Final = 10
 _POLL: Final = 5.0
 
 
@@ -35,26 +37,45 @@ def from_prometheus(ask: Ask, namespace: str, deployment: str, container: str, w
     Raises:
         CliError: the Prometheus does not answer, or rejects the query.
     """
-    chosen = (
-        f'{{namespace="{namespace}", pod=~"{deployment}-[0-9a-z]+-[0-9a-z]{{5}}", container="{container}"}}'
-    )
+    chosen = f'{{namespace="{namespace}", pod=~"{pods_of(deployment)}", container="{container}"}}'
     now = time.time()
     step = max(_LEAST_STEP, window / MOST_POINTS)
-
-    def series(query: str) -> list[Any]:
-        asked = {"query": query, "start": f"{now - window:.0f}", "end": f"{now:.0f}", "step": f"{step:.0f}"}
-        return prometheus.result(ask, "/api/v1/query_range", asked)
-
-    used = series(f"sum by (pod) (rate(container_cpu_usage_seconds_total{chosen}[{_RATE_WINDOW}]))")
-    kept = series(f"max by (pod) (container_memory_working_set_bytes{chosen})")
-    times = [float(at) for each in (*used, *kept) for at, _ in each["values"]]
+    used, kept = (
+        [
+            (labels.get("pod", ""), _finite(points))
+            for labels, points in prometheus.matrix(ask, query, now - window, now, step)
+        ]
+        for query in (
+            f"sum by (pod) (rate(container_cpu_usage_seconds_total{chosen}[{_RATE_WINDOW}]))",
+            f"max by (pod) (container_memory_working_set_bytes{chosen})",
+        )
+    )
+    times = [at for _, points in (*used, *kept) for at, _ in points]
     return History(
         "Prometheus",
         max(times, default=0.0) - min(times, default=0.0),
-        len({each["metric"].get("pod", "") for each in kept}),
-        [float(value) for each in used for _, value in each["values"]],
-        [float(value) for each in kept for _, value in each["values"]],
+        len({pod for pod, _ in kept}),
+        [value for _, points in used for _, value in points],
+        [value for _, points in kept for _, value in points],
     )
+
+
+def pods_of(deployment: str) -> str:
+    """A regular expression for the names of the pods of a Deployment.
+
+    A name consists of that of the Deployment, the hash of a ReplicaSet and five random characters. Kubernetes cuts what precedes
+    the random characters, so that a name has at most 63 characters.
+    """
+    start = f"{deployment}-"[: _LONGEST_POD - _RANDOM]
+    whole = f"[0-9a-z]+-[0-9a-z]{{{_RANDOM}}}"
+    rest = _LONGEST_POD - len(start)
+    if rest >= _LONGEST_HASH + 1 + _RANDOM:
+        return start + whole
+    return f"{start}({whole}|[0-9a-z]{{{rest}}})"
+
+
+def _finite(points: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
+    return [each for each in points if all(map(math.isfinite, each))]
 
 
 def from_metrics_api(
@@ -72,24 +93,20 @@ def from_metrics_api(
         NotThere: the cluster has no metrics API.
     """
     namespace, name = shop["metadata"]["namespace"], shop["metadata"]["name"]
-    seen: dict[str | None, dict[tuple[str, str], Any]] = {each: {} for each in wanted}
+    seen: dict[str | None, dict[tuple[str, str], Resources]] = {each: {} for each in wanted}
     began = time.monotonic()
     while True:
         try:
-            answer = cluster.text(f"{_METRICS}/{namespace}/pods", {"labelSelector": f"{NAME_LABEL}={name}"})
+            found = metrics_api.of_pods(cluster, namespace, f"{NAME_LABEL}={name}")
         except NotThere as error:
             raise NotThere(
-                "the cluster has neither a Prometheus that was found nor a metrics API; name one with --prometheus,"
-                " or install metrics-server"
+                "the cluster has no metrics API; install metrics-server, or name a Prometheus with --prometheus"
             ) from error
-        for pod in json.loads(answer)["items"]:
-            metadata = pod["metadata"]
+        for pod in found:
             for worker, samples in seen.items():
-                if metadata.get("labels", {}).get(COMPONENT_LABEL) != workloads.component(shop, worker):
-                    continue
-                used = _of_container(pod, workloads.container(worker))
-                if used is not None:
-                    samples[metadata["name"], pod["timestamp"]] = used
+                used = pod.of(workloads.container(worker))
+                if used is not None and pod.labels.get(COMPONENT_LABEL) == workloads.component(shop, worker):
+                    samples[pod.name, pod.at] = used
         if time.monotonic() - began >= seconds:
             break
         time.sleep(min(_POLL, seconds))
@@ -104,8 +121,3 @@ def from_metrics_api(
         )
         for worker, samples in seen.items()
     }
-
-
-def _of_container(pod: Mapping[str, Any], container: str) -> Any:
-    found = next((each for each in pod["containers"] if each["name"] == container), None)
-    return None if found is None else resources(found["usage"])

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from shop_operator.cli import workloads
 from shop_operator.cli.top.rows import cpu, memory, resources
 
 LEAST_SAMPLES: Final = 20
@@ -60,16 +61,21 @@ class Advice:
     """The recommended requests of a workload, and their basis.
 
     Args:
-        workload: web, or the name of the worker.
+        worker: name of the worker; None for the web workload.
         current: its resources in the spec, such as {"requests": {"cpu": "50m"}}.
         history: the samples.
         policy: the rule.
     """
 
-    workload: str
+    worker: str | None
     current: Mapping[str, Any]
     history: History
     policy: Policy
+
+    @property
+    def workload(self) -> str:
+        """The name of the workload in the output."""
+        return workloads.title(self.worker)
 
     @property
     def cpu(self) -> str:
@@ -147,9 +153,9 @@ def patch(shop: Mapping[str, Any], advice: Sequence[Advice]) -> list[dict[str, A
     operations: list[dict[str, Any]] = []
     for each in advice:
         path = "/spec"
-        if each.workload in workers:
-            path = f"/spec/workers/{workers.index(each.workload)}"
-            operations.append({"op": "test", "path": f"{path}/name", "value": each.workload})
+        if each.worker is not None:
+            path = f"/spec/workers/{workers.index(each.worker)}"
+            operations.append({"op": "test", "path": f"{path}/name", "value": each.worker})
         operations.append({"op": "add", "path": f"{path}/resources", "value": each.recommended})
     return operations
 

@@ -14,6 +14,7 @@ from shop_operator.cli import views
 from shop_operator.cli.settings import Command, Settings, ShopName, names
 from shop_operator.cli.top import sources
 from shop_operator.cli.top.prometheus import Ask
+from shop_operator.cli.top.prometheus import option as prometheus_option
 from shop_operator.cli.top.rows import HEAD, Known, Object, Row, rows
 from shop_operator.cli.top.sources import Missing, Scraped
 from shop_operator.wording import printable
@@ -32,13 +33,7 @@ WINDOW: Final = "2m"
     metavar="SECONDS",
     help="Seconds between two scrapes of the pods, and between two tables of --watch.",
 )
-@click.option(
-    "--prometheus",
-    "url",
-    metavar="URL",
-    help="Prometheus to query. Defaults to the Service with the label app.kubernetes.io/name=prometheus, through the API "
-    "server; otherwise the pods are scraped twice.",
-)
+@prometheus_option
 @click.option("--scrape", is_flag=True, help="Scrape the pods even if the cluster has a Prometheus.")
 @click.pass_obj
 def top(
@@ -46,7 +41,7 @@ def top(
     names: Sequence[str],
     watch: bool,  # noqa: FBT001  click hands flags over by name
     interval: float,
-    url: str | None,
+    prometheus: str | None,
     scrape: bool,  # noqa: FBT001  click hands flags over by name
 ) -> None:
     """Show the traffic, the queue and the resources of each web workload and worker.
@@ -54,11 +49,13 @@ def top(
     RATE, ERRORS and P95 are those of HTTP requests, or of messages for a worker. QUEUE is the number of messages, and AGE the
     age of the oldest that is being processed. CPU and MEMORY are compared with the requests of the pods. A value that is
     unknown is shown as -, and a line on standard error names the missing source.
+
+    Without a Prometheus, the pods are scraped twice.
     """
-    if scrape and url is not None:
+    if scrape and prometheus is not None:
         raise click.UsageError("use either --prometheus or --scrape")
     namespace = None if obj.everywhere and not names else obj.namespace
-    ask = None if scrape else sources.prometheus_of(obj.cluster, namespace, url)
+    ask = None if scrape else sources.prometheus_of(obj.cluster, namespace, prometheus)
     shops = _chosen(obj, namespace, names)
     if not shops:
         obj.show([], obj.say_none)

@@ -8,7 +8,6 @@ from shop_operator.cli import workloads
 from shop_operator.cli.top.traffic import MESSAGES, REQUESTS, Family, Traffic
 from shop_operator.names import NAME_LABEL
 from shop_operator.objects.quantities import exact
-from shop_operator.render.labels import WEB, worker_component
 
 Object = Mapping[str, Any]
 Pod = tuple[str, str]
@@ -76,7 +75,7 @@ class Row:
     Args:
         namespace: namespace of the ShopService.
         name: name of the ShopService.
-        workload: web, or the name of the worker.
+        workload: web, or the name of the worker, as `workloads.title` returns it.
         ready: number of ready pods.
         replicas: number of pods that the Deployment wants.
         traffic: requests of the web workload, or messages of a worker, per second.
@@ -137,9 +136,9 @@ def rows(shops: Iterable[Object], known: Known) -> Iterator[Row]:
     """The rows of ShopServices, sorted by namespace and name; the web workload precedes the workers."""
     for shop in sorted(shops, key=lambda each: (each["metadata"]["namespace"], each["metadata"]["name"])):
         own = _of_shop(shop, known)
-        yield _row(shop, WEB, WEB, own)
+        yield _row(shop, None, own)
         for worker in (shop.get("spec") or {}).get("workers") or ():
-            yield _row(shop, worker["name"], worker_component(worker["name"]), own)
+            yield _row(shop, worker["name"], own)
 
 
 def _of_shop(shop: Object, known: Known) -> Known:
@@ -158,11 +157,12 @@ def _of_shop(shop: Object, known: Known) -> Known:
     return Known(own(known.deployments), own(known.pods), here, known.traffic, known.queues, known.usage)
 
 
-def _row(shop: Object, workload: str, component: str, own: Known) -> Row:
+def _row(shop: Object, worker: str | None, own: Known) -> Row:
+    component = workloads.component(shop, worker)
     deployments = workloads.of_component(own.deployments, component)
     pods = [each for each in workloads.of_component(own.pods, component) if not workloads.has_ended(each)]
     keys = [(each["metadata"]["namespace"], each["metadata"]["name"]) for each in pods]
-    families = (REQUESTS,) if component == WEB else (MESSAGES, REQUESTS)
+    families = (REQUESTS,) if worker is None else (MESSAGES, REQUESTS)
     queue = _queue([own.queues.get(each, {}) for each in keys])
     if queue.messages is None:
         queue = Queue(
@@ -171,7 +171,7 @@ def _row(shop: Object, workload: str, component: str, own: Known) -> Row:
     return Row(
         shop["metadata"]["namespace"],
         shop["metadata"]["name"],
-        workload,
+        workloads.title(worker),
         sum((each.get("status") or {}).get("readyReplicas") or 0 for each in deployments),
         sum((each.get("spec") or {}).get("replicas", 1) for each in deployments),
         _traffic([own.traffic.get(each, {}) for each in keys], families),

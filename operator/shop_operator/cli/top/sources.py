@@ -1,6 +1,5 @@
 """The sources of `kubectl shop top`: the metrics API, a Prometheus or the pods themselves, and the objects of the cluster."""
 
-import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,23 +12,24 @@ from urllib3.util import parse_url
 
 from shop_operator.api.v1alpha1.spec import DEFAULT_PORT
 from shop_operator.cli import workloads
+from shop_operator.cli.bodies import bounded
 from shop_operator.cli.cluster import Cluster
 from shop_operator.cli.errors import CliError, NotReachable, NotThere, NotValid
-from shop_operator.cli.top import prometheus
+from shop_operator.cli.top import metrics_api, prometheus
 from shop_operator.cli.top.exposition import Sample, samples
 from shop_operator.cli.top.prometheus import QUEUE_AGE, QUEUE_DEPTH, Ask
-from shop_operator.cli.top.rows import Known, Object, Pod, Queue, Resources, resources
+from shop_operator.cli.top.rows import Known, Object, Pod, Queue, Resources
 from shop_operator.cli.top.traffic import FAMILIES, NAMES, Family, Traffic
 from shop_operator.names import COMPONENT_LABEL, NAME_LABEL
 from shop_operator.render.labels import WEB, worker_component
 
-PROMETHEUS: Final = "app.kubernetes.io/name=prometheus"
-_METRICS_API: Final = "/apis/metrics.k8s.io/v1beta1"
 _QUEUES: Final = frozenset({QUEUE_DEPTH, QUEUE_AGE})
 _AT_ONCE: Final = 8
 MOST_PODS: Final = 100
 """Pods to scrape in one call; a Prometheus has no such limit."""
 _SECONDS: Final = 15.0
+_LARGEST: Final = 16
+"""MiB of the largest response of a Prometheus."""
 
 
 @dataclass
@@ -93,40 +93,37 @@ def known(
 
 def usage(cluster: Cluster, namespace: str | None, missing: Missing) -> dict[Pod, Resources]:
     """The use of resources by pod, from the metrics API."""
-    inside = f"/namespaces/{namespace}" if namespace is not None else ""
     try:
-        answer = json.loads(cluster.text(f"{_METRICS_API}{inside}/pods", {"labelSelector": NAME_LABEL}))
-        return {
-            (each["metadata"]["namespace"], each["metadata"]["name"]): sum(
-                (resources(one["usage"]) for one in each["containers"]), Resources()
-            )
-            for each in answer["items"]
-        }
+        found = metrics_api.of_pods(cluster, namespace, NAME_LABEL)
     except NotThere:
         missing.note("CPU and memory", "the cluster has no metrics API; install metrics-server")
-    except (CliError, ValueError, LookupError, TypeError) as error:
+        return {}
+    except CliError as error:
         missing.note("CPU and memory", error)
-    return {}
+        return {}
+    return {(each.namespace, each.name): each.total for each in found}
 
 
-def prometheus_of(cluster: Cluster, namespace: str | None, url: str | None) -> Ask | None:
-    """A function that asks a Prometheus: that of the URL, or the one in the cluster; None if there is none.
+def prometheus_of(cluster: Cluster, namespace: str | None, chosen: str | None) -> Ask | None:
+    """A function that asks a Prometheus: that of the option, or the one in the cluster; None if there is none.
 
     Args:
         cluster: the cluster.
-        namespace: namespace to search if the user may not list the Services of all namespaces.
-        url: URL of a Prometheus.
+        namespace: namespace whose Prometheus precedes others, and to search if the user may not list the Services of all
+            namespaces.
+        chosen: value of the option.
 
     Raises:
-        NotValid: the URL is not one.
+        NotValid: the value is not valid, or the cluster has several.
     """
-    if url is not None:
-        return _direct(url)
+    if chosen is not None:
+        return _direct(chosen) if "://" in chosen else _proxied(cluster, prometheus.service(chosen))
     for where in (None, namespace):
         try:
-            path = prometheus.address(cluster.labelled("Service", where, PROMETHEUS))
+            services = cluster.labelled("Service", where, prometheus.LABEL)
         except CliError:
             continue
+        path = prometheus.address(services, namespace)
         return None if path is None else _proxied(cluster, path)
     return None
 
@@ -143,10 +140,10 @@ def _direct(url: str) -> Ask:
 
     def ask(path: str, query: Mapping[str, str]) -> str:
         try:
-            answer = pool.request("GET", url.rstrip("/") + path, fields=dict(query))
+            answer = pool.request("GET", url.rstrip("/") + path, fields=dict(query), preload_content=False)
+            return bounded(answer, _LARGEST, url).decode(errors="replace")
         except urllib3.exceptions.HTTPError as error:
             raise NotReachable(f"{url} does not respond") from error
-        return answer.data.decode(errors="replace")
 
     return ask
 

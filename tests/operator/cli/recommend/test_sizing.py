@@ -17,8 +17,10 @@ def history(cpu: Sequence[float], memory: Sequence[float]) -> History:
     return History("Prometheus", 86400, 2, cpu, memory)
 
 
-def advice(cpu: Sequence[float], memory: Sequence[float], workload: str = "web", **current: Any) -> Advice:
-    return Advice(workload, current, history(cpu, memory), Policy())
+def advice(
+    cpu: Sequence[float], memory: Sequence[float], worker: str | None = None, **current: Any
+) -> Advice:
+    return Advice(worker, current, history(cpu, memory), Policy())
 
 
 def test_given_a_rare_peak_then_the_cpu_request_covers_the_percentile_and_the_memory_request_the_peak() -> (
@@ -68,6 +70,18 @@ def test_given_a_worker_then_the_patch_checks_its_name_and_keeps_its_other_field
     *words, operations = shlex.split(command(shop, found))
     assert words == ["kubectl", "patch", "shopservice", "web", "-n", "shop", "--type", "json", "-p"]
     assert json.loads(operations) == patch(shop, found)
+
+
+def test_given_a_worker_named_web_then_the_patch_and_the_text_keep_it_apart_from_the_web_workload() -> None:
+    shop = shopservice(workers=[{"name": "web"}])
+    found = [advice([0.1], [10 * MIB]), advice([0.2], [10 * MIB], "web")]
+
+    assert [(each["path"], each["op"]) for each in patch(shop, found)] == [
+        ("/spec/resources", "add"),
+        ("/spec/workers/0/name", "test"),
+        ("/spec/workers/0/resources", "add"),
+    ]
+    assert [each.lines()[0].partition(":")[0] for each in found] == ["web", "worker/web"]
 
 
 def test_given_advice_then_its_text_names_the_numbers_and_their_basis() -> None:

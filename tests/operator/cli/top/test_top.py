@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from shop_operator.cli.errors import NotValid
 from shop_operator.cli.top.prometheus import address
 from tests.operator.cli.conftest import Program
 from tests.operator.cli.objects import owned, shopservice
@@ -155,12 +156,61 @@ def test_given_no_shopservice_when_top_runs_then_it_reports_none(server: Server,
     assert json.loads(program("top", "-o", "json").stdout) == []
 
 
-def test_given_services_with_the_label_of_prometheus_then_the_first_with_a_port_is_chosen() -> None:
-    def service(name: str, *ports: int) -> dict[str, Any]:
-        return {
-            "metadata": {"namespace": "m", "name": name},
-            "spec": {"ports": [{"port": each} for each in ports]},
-        }
+def service(name: str, *ports: int, namespace: str = "m") -> dict[str, Any]:
+    return {
+        "kind": "Service",
+        "metadata": {
+            "namespace": namespace,
+            "name": name,
+            "labels": {"app.kubernetes.io/name": "prometheus"},
+        },
+        "spec": {"ports": [{"port": each} for each in ports]},
+    }
 
+
+def test_given_services_with_the_label_of_prometheus_then_the_first_with_a_port_is_chosen() -> None:
     assert address([service("b", 80, 9090), service("a")]) == "/api/v1/namespaces/m/services/b:9090/proxy"
     assert address([]) is None
+
+
+def test_given_several_prometheus_then_that_of_the_namespace_is_chosen_or_the_user_has_to_choose() -> None:
+    found = [service("a", 9090, namespace="shop"), service("b", 9090), service("c", 80, namespace="n")]
+
+    assert address(found, "shop") == "/api/v1/namespaces/shop/services/a:9090/proxy"
+    for namespace in ("other", None):
+        with pytest.raises(
+            NotValid, match=r"\(m/b:9090, n/c:80, shop/a:9090\); choose one with --prometheus"
+        ):
+            address(found, namespace)
+
+
+@pytest.mark.parametrize(
+    ("named", "code", "asked"),
+    [
+        ("monitoring/prometheus", 0, True),
+        ("monitoring/prometheus:9090", 0, True),
+        ("monitoring/prometheus:80", 0, False),
+        ("monitoring/../prometheus", 6, False),
+        ("../prometheus", 6, False),
+        ("prometheus:9090", 6, False),
+    ],
+)
+def test_given_a_user_who_may_not_list_services_when_the_prometheus_is_named_then_that_one_is_asked(
+    busy: Server, program: Program, named: str, code: int, asked: bool
+) -> None:
+    busy.forbidden.add("services")
+    busy.prepared[PROMETHEUS] = [prometheus()]
+
+    assert program("top", "--prometheus", named).exit_code == code
+
+    assert any(path == PROMETHEUS for _, path, _ in busy.requests) == asked
+
+
+def test_given_a_worker_named_web_when_top_runs_then_its_row_has_another_name(
+    server: Server, program: Program
+) -> None:
+    server.objects.append(shopservice(workers=[{"name": "web"}]))
+
+    found = json.loads(program("-o", "json", "top", "--interval", "1").stdout)
+
+    assert [each["workload"] for each in found] == ["web", "worker/web"]
