@@ -11,7 +11,7 @@ import yaml
 
 from shop_operator.api.v1alpha1.crd import crd
 from shopdev.checkout import ROOT
-from shopdev.codegen import saga
+from shopdev.codegen import diagrams, httpapi, saga
 from shopdev.codegen.chartdocs import values
 from shopdev.codegen.chartdocs.outputs import CHARTS, crd_yaml, outputs
 from shopdev.codegen.kubeschema import table
@@ -24,6 +24,8 @@ FILES = {
     **slo.outputs(),
     **telemetry.outputs(),
     saga.FILE: saga.generated,
+    diagrams.FILE: diagrams.generated,
+    **httpapi.outputs(),
 }
 
 

@@ -1,6 +1,7 @@
 """The diagrams of the documentation: Mermaid that every viewer draws.
 
-The boxes of a flowchart name existing files, and the states of a service are those of its domain.
+The boxes of a flowchart name existing files, and the states of a service are those of its domain. The diagrams of the page that is
+generated from the code name other things.
 """
 
 import importlib
@@ -12,9 +13,13 @@ from typing import Final
 
 import pytest
 
+from shopdev.codegen import diagrams as generated
+
 ROOT: Final = Path(__file__).resolve().parents[2]
 PAGES: Final = sorted(
-    [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "services").rglob("*.md")]
+    page
+    for page in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "services").rglob("*.md")]
+    if page != generated.FILE
 )
 STATES: Final = "stateDiagram-v2"
 EXTERNAL: Final = "external"
@@ -296,3 +301,50 @@ def test_given_a_mistake_in_a_state_diagram_then_it_is_reported(there: str, inst
 
     with pytest.raises(Wrong):
         _ = states(GOOD_STATES.replace(there, instead))
+
+
+def test_given_a_state_machine_when_it_is_drawn_then_every_transition_is_an_arrow() -> None:
+    machine = {
+        "StartAt": "Pay",
+        "States": {
+            "Pay": {"Type": "Task", "Next": "Check", "Catch": [{"Next": "Undo"}, {"Next": "Check"}]},
+            "Check": {"Type": "Choice", "Default": "Undo", "Choices": [{"Next": "Done"}, {"Next": "Done"}]},
+            "Undo": {"Type": "Pass", "Next": "Done"},
+            "Done": {"Type": "Succeed"},
+        },
+    }
+
+    assert list(generated.workflow(machine)) == [
+        "flowchart TB",
+        '  Pay["Pay"]',
+        '  Check{"Check"}',
+        '  Undo("Undo")',
+        '  Done(["Done"])',
+        "  start((start)) --> Pay",
+        "  Pay --> Check",
+        "  Pay -.-> Undo",
+        "  Check --> Undo",
+        "  Check --> Done",
+        "  Undo --> Done",
+    ]
+
+
+def test_given_the_values_of_a_chart_when_its_services_are_drawn_then_each_dependency_is_an_arrow() -> None:
+    values = {
+        "product": {"workers": {"consumer": {}}},
+        "order": {"dependsOn": ["payment"]},
+        "payment": {},
+        "shipping": {},
+    }
+
+    lines = list(generated.dependencies(values))
+
+    assert lines[1] == '  product["product<br/>product-consumer"]'
+    assert lines[-1] == "  order --> payment"
+    assert len(lines) == 6
+
+
+def test_given_a_contract_of_layers_when_it_is_drawn_then_each_layer_points_to_the_next() -> None:
+    lines = list(generated.layers({"layers": ["shop_operator.main", "shop_operator.a | shop_operator.b"]}))
+
+    assert lines == ["flowchart TB", '  layer0["main"]', '  layer1["a, b"]', "  layer0 --> layer1"]

@@ -5,7 +5,7 @@ import sys
 
 from shopdev.checkout import ROOT
 from shopdev.cluster.progress import ClusterError
-from shopdev.codegen import saga
+from shopdev.codegen import diagrams, httpapi, saga
 from shopdev.codegen.apigateway import template
 from shopdev.codegen.chartdocs.outputs import outputs
 from shopdev.codegen.chartdocs.values import BadComment
@@ -26,6 +26,8 @@ def main() -> int:
             template.TEMPLATE: template.generated,
             **telemetry.outputs(),
             saga.FILE: saga.generated,
+            diagrams.FILE: diagrams.generated,
+            **httpapi.outputs(),
         }
         for path, make in made.items():
             text = make()

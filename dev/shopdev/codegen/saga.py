@@ -13,11 +13,21 @@ FILE: Final = ROOT / "operator/shop_operator/cli/ui/order_saga.json"
 
 def generated() -> str:
     """The name, the type, the purpose and the successors of each state, without the parameters of its task."""
-    # Substitutions of CloudFormation that stand for numbers are not quoted.
+    machine = definition()
+    return json.dumps({"start": machine["StartAt"], "states": states(machine)}, indent=1) + "\n"
+
+
+def definition() -> Mapping[str, Any]:
+    """The state machine, with 0 for the numbers that CloudFormation substitutes."""
+    # Substitutions that stand for numbers are not quoted.
     text = re.sub(r": \$\{\w+\}", ": 0", DEFINITION.read_text(encoding="utf-8"))
-    machine = json.loads(text)
-    states = [_state(name, state) for name, state in machine["States"].items()]
-    return json.dumps({"start": machine["StartAt"], "states": states}, indent=1) + "\n"
+    machine: Mapping[str, Any] = json.loads(text)
+    return machine
+
+
+def states(machine: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The name, the type, the purpose and the successors of each state."""
+    return [_state(name, state) for name, state in machine["States"].items()]
 
 
 def _state(name: str, state: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 
 from shop_operator import errors
 from shop_operator.api.v1alpha1.reasons import CONDITIONS, REASONS, ROWS
+from shop_operator.api.v1alpha1.reasons.events import EVENTS
 from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.errors import InvalidSpec, OperatorError
 from shop_operator.objects.summary import summary
 from shop_operator.render import render
-from shop_operator.status import cause, conditions, verdicts
+from shop_operator.status import announcements, cause, conditions, verdicts
 from shop_operator.status.compute import status
 from shop_operator.status.dependencies import Dependencies
 from shop_operator.status.diagnosis import RANKED, Diagnosis, findings, pods
@@ -71,6 +72,33 @@ def test_given_every_row_of_the_table_then_the_code_can_give_its_reason() -> Non
         crd,
     )
     assert {each.word for each in ROWS} <= known
+
+
+def announced() -> set[str]:
+    """The reasons of Events that the code names; the others are those of conditions."""
+    tree = ast.parse(Path(inspect.getfile(announcements)).read_text())
+    calls = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Announcement"
+    ]
+    named = {node.args[0].value for node in calls if isinstance(node.args[0], ast.Constant)}
+    return named | {cause.READY, "WaitingForDependencies"}
+
+
+def test_given_every_event_in_the_code_then_the_table_of_events_has_a_row_for_it_and_no_other() -> None:
+    rows = [each.reason for each in EVENTS]
+
+    assert set(rows) == announced(), "change api/v1alpha1/reasons/events.py"
+    assert len(rows) == len(set(rows))
+
+
+def test_given_the_reference_page_of_events_then_it_lists_every_event_and_every_reason_that_stalls() -> None:
+    page = (ROOT / "docs/reference/events.md").read_text()
+
+    assert [each.reason for each in EVENTS if f"| `{each.reason}` | {each.type} |" not in page] == []
+    stalling = [each.word for each in ROWS if each.warns or "Stalled" in each.conditions]
+    assert [each for each in stalling if f"`{each}`" not in page and each != "NotStalled"] == []
 
 
 def test_given_the_table_of_reasons_then_its_rows_are_unique_and_cover_every_condition() -> None:

@@ -12,7 +12,7 @@ import yaml
 from shop_operator.api.v1alpha1.crd import crd
 from shopdev.checkout import ROOT
 from shopdev.cluster import tools
-from shopdev.codegen.chartdocs import commands, readme, reasons, reference, schema, values
+from shopdev.codegen.chartdocs import commands, events, readme, reasons, reference, schema, values
 
 CHARTS = ("shop-operator", "shop-service", "shop", "local-aws")
 KUBE_VERSION = "1.34.4"
@@ -46,6 +46,7 @@ def outputs() -> Mapping[Path, Callable[[], str]]:
     made[ROOT / "docs/reference/shopservice.md"] = lambda: reference.reference(crd())
     made[ROOT / "docs/reference/kubectl-shop.md"] = commands.commands
     made[ROOT / "docs/reference/conditions.md"] = reasons.page
+    made[ROOT / "docs/reference/events.md"] = events.page
     return made
 
 
