@@ -14,6 +14,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from shopdev.bench import drawing
+from shopdev.bench.drawing import Area
 from shopdev.checkout import ROOT
 from shopdev.console import CommandError, run, say
 from shopdev.demo import namespaces
@@ -159,79 +161,44 @@ def read(path: Path = SAMPLES) -> list[Sample]:
 
 WIDTH, HEIGHT = 760, 340
 LEFT, RIGHT, TOP, BOTTOM = 52, 16, 56, 44
-STYLE: Final = """\
-  <style>
-    text { font: 13px sans-serif; fill: #1f2328 }
-    .grid { stroke: #d0d7de; stroke-width: 1 }
-    .line { fill: none; stroke-width: 2.5 }
-    .needed { stroke: #8c959f; stroke-width: 1.5; stroke-dasharray: 4 3 }
-    .default { stroke: #0969da }
-    .at-once { stroke: #cf222e }
-    .ground { fill: #ffffff }
-    @media (prefers-color-scheme: dark) {
-      text { fill: #e6edf3 }
-      .grid { stroke: #30363d }
-      .needed { stroke: #9198a1 }
-      .default { stroke: #58a6ff }
-      .at-once { stroke: #ff7b72 }
-      .ground { fill: #0d1117 }
-    }
-  </style>"""
+LIGHT: Final = (
+    ".needed { stroke: #8c959f; stroke-width: 1.5; stroke-dasharray: 4 3 }",
+    ".default { stroke: #0969da }",
+    ".at-once { stroke: #cf222e }",
+)
+DARK: Final = (
+    ".needed { stroke: #9198a1 }",
+    ".default { stroke: #58a6ff }",
+    ".at-once { stroke: #ff7b72 }",
+)
 
 
 def draw(samples: Sequence[Sample]) -> str:
-    """The picture of samples as an SVG document with standard text."""
+    """The picture of samples as an SVG document."""
     # The first sample is at 0 seconds.
     last, most = (
         max(samples[-1].seconds, INTERVAL),
         max(max(each.needed, each.default, each.at_once) for each in samples),
     )
     top = int(most) + 1
-
-    def x(seconds: float) -> float:
-        return LEFT + (WIDTH - LEFT - RIGHT) * seconds / last
-
-    def y(pods: float) -> float:
-        return HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * pods / top
-
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-labelledby="title">',
-        '  <title id="title">Pods of two autoscalers under a saw-tooth load</title>',
-        STYLE,
-        f'  <rect class="ground" width="{WIDTH}" height="{HEIGHT}"/>',
-    ]
-    for pods in range(0, top + 1, 2):
-        parts.append(f'  <path class="grid" d="M{LEFT} {y(pods):.1f}H{WIDTH - RIGHT}"/>')
-        parts.append(f'  <text x="{LEFT - 8}" y="{y(pods) + 4:.1f}" text-anchor="end">{pods}</text>')
-    parts += [
-        f'  <text x="{x(minute * 60):.1f}" y="{HEIGHT - BOTTOM + 20}" text-anchor="middle">{minute} min</text>'
-        for minute in range(0, int(last // 60) + 1, 2)
-    ]
-    legend = (
+    area = Area(LEFT, WIDTH - RIGHT, TOP, HEIGHT - BOTTOM, last, top)
+    shown = (
         ("needed", "pods that the load needs", 0),
         ("default", f"default: {_turns(each.default for each in samples)} changes", 210),
         ("at-once", f"removed at once: {_turns(each.at_once for each in samples)} changes", 400),
     )
-    for name, text, at in legend:
-        parts.append(f'  <path class="line {name}" d="M{LEFT + at} 24h24"/>')
-        parts.append(f'  <text x="{LEFT + at + 32}" y="28">{text}</text>')
-    parts += [
-        _line("needed", [(x(each.seconds), y(each.needed)) for each in samples], steps=False),
-        _line("at-once", [(x(each.seconds), y(each.at_once)) for each in samples]),
-        _line("default", [(x(each.seconds), y(each.default)) for each in samples]),
-        "</svg>",
+    parts = [
+        *drawing.scale(area, ((pods, str(pods)) for pods in range(0, top + 1, 2))),
+        *drawing.minutes(area, 2),
+        *(part for name, text, at in shown for part in drawing.legend(LEFT + at, 24, name, text)),
+        drawing.line(area, "needed", [(each.seconds, each.needed) for each in samples]),
+        drawing.line(area, "at-once", [(each.seconds, each.at_once) for each in samples], steps=True),
+        drawing.line(area, "default", [(each.seconds, each.default) for each in samples], steps=True),
     ]
-    return "\n".join(parts) + "\n"
+    title = "Pods of two autoscalers under a saw-tooth load"
+    return drawing.document((WIDTH, HEIGHT), title, LIGHT, DARK, parts)
 
 
 def _turns(counts: Iterator[int]) -> int:
     """How often a count changes."""
     return sum(before != after for before, after in pairwise(counts))
-
-
-def _line(name: str, points: Sequence[tuple[float, float]], *, steps: bool = True) -> str:
-    (left, top), *rest = points
-    path = [f"M{left:.1f} {top:.1f}"]
-    for across, down in rest:
-        path.append(f"H{across:.1f}V{down:.1f}" if steps else f"L{across:.1f} {down:.1f}")
-    return f'  <path class="line {name}" d="{"".join(path)}"/>'
