@@ -100,12 +100,12 @@ def main() -> None:
     """Runs the process."""
     settings = Settings.load()
     storage = app.storage(settings)
-    sqs = clients.client("sqs", settings)
+    sqs, receiver = clients.client("sqs", settings), clients.receiver(settings)
     answers = StepFunctionsAnswers(clients.client("stepfunctions", settings))
     run_workers(
         settings,
         [
-            Consumer(SqsQueue(sqs, url), handled, wait=settings.poll_seconds)
+            Consumer(SqsQueue(sqs, url, receiver), handled, wait=settings.poll_seconds)
             for url, handled in (
                 (settings.tasks_queue_url, tasks(storage.orders, answers)),
                 (settings.events_queue_url, facts(storage.orders, storage.products)),

@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 log = logs.logger(__name__)
-NAMESPACE = "Shop"
 # Younger orders are still in progress. Most orders have ended by this age, so each is checked only once.
 YOUNGEST = timedelta(minutes=5)
 # The function and the Job are stopped after 240 seconds, which include the start and up to 40 seconds of retries of a call.
@@ -44,7 +43,7 @@ BUDGET = timedelta(seconds=180)
 NEEDS_AN_OPERATOR, FAILED = 1, 2
 
 
-class ReconcilerSettings(Settings):
+class ReconcilerSettings(Settings, emf.MetricsSettings):
     """The settings of the order service, and the names of the other services' tables."""
 
     events_queue_url: str = Field("", description="not used: the reconciler subscribes to no events")
@@ -202,14 +201,14 @@ def reconcile(settings: ReconcilerSettings) -> Found:
         found.RunsFailed = 1
         raise
     finally:
-        _tell(found, settings.state_machine_arn.rsplit(":", 1)[-1])
+        _tell(found, settings.metrics_namespace, settings.state_machine_arn.rsplit(":", 1)[-1])
     return found
 
 
-def _tell(found: Found, workflow: str) -> None:
+def _tell(found: Found, namespace: str, workflow: str) -> None:
     values = {name: value for name, value in asdict(found).items() if value is not None}
     metrics = [{"Name": name, "Unit": "Seconds" if name.endswith("Seconds") else "Count"} for name in values]
-    described = {"Namespace": NAMESPACE, "Dimensions": [["Workflow"]], "Metrics": metrics}
+    described = {"Namespace": namespace, "Dimensions": [["Workflow"]], "Metrics": metrics}
     embedded = {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [described]}
     log.info("reconciled", Workflow=workflow, _aws=embedded, **values)
 

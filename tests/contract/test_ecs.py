@@ -488,6 +488,21 @@ def test_given_a_growing_backlog_then_the_consumer_scales_by_its_own_queues(part
     ]
 
 
+@pytest.mark.parametrize("part", PARTS)
+def test_given_a_service_or_consumer_on_ecs_then_its_number_of_tasks_scales_within_the_limits(
+    part: str,
+) -> None:
+    scaled = {name for name in RESOURCES if name.endswith("Scaling")}
+    name = f"{PARTS[part]}Scaling"
+
+    assert (name in scaled) == (not part.endswith("relay"))
+    if name in scaled:
+        target = RESOURCES[name]["Properties"]
+        service = {"Fn::GetAtt": [f"{PARTS[part]}Service", "Name"]}
+        assert target["ResourceId"] == {"Fn::Join": ["/", ["service", {"Ref": "Cluster"}, service]]}
+        assert (target["MinCapacity"], target["MaxCapacity"]) == ({"Ref": "MinTasks"}, {"Ref": "MaxTasks"})
+
+
 @pytest.mark.parametrize("service", SERVICES)
 def test_given_growing_load_then_the_service_scales_by_its_cpu_utilization(service: str) -> None:
     policy = RESOURCES[f"{PARTS[service]}ByCpu"]["Properties"]

@@ -1,12 +1,14 @@
 """Tracing on AWS: every resource that AWS can trace is traced, and sends its traces with no further permission."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
 import yaml
 
+from services.common.telemetry import emf, metrics
 from shopdev.checkout import ROOT, SERVICES
 from shopdev.cloudformation import stacks
 from tests.charts.helm import Helm
@@ -20,6 +22,8 @@ TRACED: Mapping[str, Mapping[str, Any]] = {
     "AWS::StepFunctions::StateMachine": {"TracingConfiguration": {"Enabled": True}},
 }
 TOPIC = "AWS::SNS::Topic"  # has no role
+# The namespace of the metrics of a shop in CloudWatch. Several shops can share an account.
+OWN_METRICS = {"Fn::Sub": f"{emf.NAMESPACE}/${{Prefix}}"}
 SENDING = {"xray:PutTelemetryRecords", "xray:PutTraceSegments"}
 # An SNS topic and a workflow begin traces, so they read the rules by which X-Ray samples.
 SAMPLING = {"xray:GetSamplingRules", "xray:GetSamplingTargets"}
@@ -76,6 +80,140 @@ def test_given_the_topics_then_the_policy_of_x_ray_admits_them_and_no_other_acco
     prefix = statement["Condition"]["ArnLike"]["aws:SourceArn"].rpartition(":")[2].removesuffix("*")
     assert prefix == "${Prefix}-"
     assert all(topic.startswith(prefix) for topic in topics)
+
+
+def namespaces(part: Any) -> Iterator[Any]:
+    """Every namespace of CloudWatch in a part of a template."""
+    if isinstance(part, list):
+        for each in part:
+            yield from namespaces(each)
+    elif isinstance(part, dict):
+        for name, value in part.items():
+            if name == "MetricNamespace" or (name == "Namespace" and "MetricName" in part):
+                yield value
+            else:
+                yield from namespaces(value)
+
+
+def owned(found: Iterator[Any]) -> list[Any]:
+    """Those that are not of AWS."""
+    return [each for each in found if not str(each).startswith(("AWS/", "ECS/"))]
+
+
+@pytest.mark.parametrize("stack", stacks.ALL)
+def test_given_a_metric_filter_alarm_or_objective_then_it_is_about_the_metrics_of_its_own_shop(
+    stack: str,
+) -> None:
+    found = owned(namespaces(stacks.document(stack)["Resources"]))
+
+    assert [each for each in found if "${Prefix}" not in str(each)] == []
+
+
+@pytest.mark.parametrize("stack", stacks.WITH_CODE)
+def test_given_a_function_then_its_metrics_are_in_the_namespace_of_its_shop(stack: str) -> None:
+    functions = [each for name, _, each in traceable() if name == stack and "Runtime" in each["Properties"]]
+    given = [each["Properties"]["Environment"]["Variables"]["METRICS_NAMESPACE"] for each in functions]
+
+    assert given
+    assert [each for each in given if each != OWN_METRICS] == []
+
+
+@pytest.mark.parametrize("stack", stacks.WITH_CODE)
+def test_given_the_layer_of_a_collector_then_each_function_sends_its_spans_there_with_ids_for_x_ray(
+    stack: str,
+) -> None:
+    document = stacks.document(stack)
+    functions = [
+        each["Properties"]
+        for name, _, each in traceable()
+        if name == stack and "Runtime" in each["Properties"]
+    ]
+    layers = {"Fn::If": ["HasCollector", [{"Ref": "CollectorLayerArn"}], {"Ref": "AWS::NoValue"}]}
+
+    assert document["Parameters"]["CollectorLayerArn"]["Default"] == ""
+    assert document["Conditions"]["HasCollector"] == {
+        "Fn::Not": [{"Fn::Equals": [{"Ref": "CollectorLayerArn"}, ""]}]
+    }
+    for each in functions:
+        variables = each["Environment"]["Variables"]
+        assert each["Layers"] == layers
+        assert variables["OTEL_PYTHON_ID_GENERATOR"] == "xray"
+        _, endpoint, otherwise = variables["OTEL_EXPORTER_OTLP_ENDPOINT"]["Fn::If"]
+        assert (endpoint, otherwise) == ("http://localhost:4318", {"Ref": "AWS::NoValue"})
+
+
+@pytest.mark.parametrize(
+    ("arn", "is_valid"),
+    [
+        ("", True),
+        ("arn:aws:lambda:eu-central-1:901920570463:layer:aws-otel-collector-amd64-ver-0-117-0:1", True),
+        ("arn:aws-cn:lambda:cn-north-1:123456789012:layer:collector:12", True),
+        ("arn:aws:lambda:eu-central-1:901920570463:layer:collector", False),
+        ("collector", False),
+    ],
+)
+def test_given_the_arn_of_a_layer_then_only_one_with_a_version_is_valid(arn: str, is_valid: bool) -> None:
+    patterns = {
+        stacks.document(stack)["Parameters"]["CollectorLayerArn"]["AllowedPattern"]
+        for stack in stacks.WITH_CODE
+    }
+
+    (pattern,) = patterns
+    assert bool(re.fullmatch(pattern, arn)) == is_valid
+
+
+def test_given_a_dashboard_then_it_shows_the_metrics_of_its_own_shop() -> None:
+    shown = []
+    for stack in stacks.ALL:
+        for each in stacks.document(stack)["Resources"].values():
+            if each["Type"] == "AWS::CloudWatch::Dashboard":
+                body = json.loads(each["Properties"]["DashboardBody"]["Fn::Sub"])
+                for widget in body["widgets"]:
+                    shown += owned(metric[0] for metric in widget["properties"].get("metrics", ()))
+
+    assert set(shown) == {OWN_METRICS["Fn::Sub"]}
+
+
+HISTOGRAMS = {each.name for each in metrics.DEFINITIONS if each.kind == "histogram"}
+
+
+def statistics(part: Any) -> Iterator[tuple[str, str]]:
+    """Metric and statistic of every alarm and query in a part of a template."""
+    if isinstance(part, list):
+        for each in part:
+            yield from statistics(each)
+    elif isinstance(part, dict):
+        if "MetricStat" in part:
+            yield part["MetricStat"]["Metric"]["MetricName"], part["MetricStat"]["Stat"]
+        elif "MetricName" in part and "Threshold" in part:
+            yield part["MetricName"], part.get("Statistic") or part["ExtendedStatistic"]
+        else:
+            for each in part.values():
+                yield from statistics(each)
+    elif isinstance(part, str) and part.startswith('{"widgets":'):
+        for widget in json.loads(part)["widgets"]:
+            properties = widget["properties"]
+            yield from ((metric[1], properties["stat"]) for metric in properties.get("metrics", ()))
+
+
+def test_given_an_alarm_an_objective_or_a_dashboard_then_it_needs_no_buckets_of_a_histogram() -> None:
+    found = {
+        each
+        for stack in stacks.ALL
+        for each in statistics(list(stacks.document(stack)["Resources"].values()))
+    }
+
+    assert ("http_slow_requests_total", "Sum") in found
+    simple = {"Average", "Sum", "SampleCount"}
+    assert [each for each in found if each[0] in HISTOGRAMS and each[1] not in simple] == []
+
+
+def test_given_the_adot_collector_then_its_metrics_are_in_the_namespace_of_its_shop() -> None:
+    generated = yaml.safe_load((ADOT / "cloudwatch-metrics.yaml").read_text())
+    namespace = generated["exporters"]["awsemf"]["namespace"]
+
+    assert {"Fn::Sub": namespace.replace("${env:CLUSTER_NAME}", "${Prefix}")} == OWN_METRICS
+    assert stacks.document("eks")["Resources"]["Cluster"]["Properties"]["Name"] == {"Ref": "Prefix"}
 
 
 @pytest.mark.parametrize("kind", ["CloudWatch", "Adot"])

@@ -38,7 +38,7 @@ CALLS = {
     "AWS::Lambda::EventSourceMapping": "lambda: CreateEventSourceMapping DeleteEventSourceMapping GetEventSourceMapping "
     "ListTags TagResource UntagResource UpdateEventSourceMapping",
     "AWS::Lambda::Function": "lambda: CreateFunction DeleteFunction DeleteFunctionConcurrency GetFunction "
-    "GetFunctionCodeSigningConfig GetFunctionRecursionConfig GetRuntimeManagementConfig ListTags PutFunctionConcurrency "
+    "GetFunctionCodeSigningConfig GetFunctionRecursionConfig GetLayerVersion GetRuntimeManagementConfig ListTags PutFunctionConcurrency "
     "TagResource UntagResource UpdateFunctionCode UpdateFunctionConfiguration s3: GetObject iam: PassRole "
     "ec2: DescribeNetworkInterfaces DescribeSecurityGroups DescribeSubnets DescribeVpcs",
     "AWS::Lambda::Version": "lambda: DeleteFunction GetFunctionConfiguration ListVersionsByFunction PublishVersion",

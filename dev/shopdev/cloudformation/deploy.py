@@ -181,7 +181,7 @@ class _Deployment:
                 StackName=f"{self.prefix}-{stack}",
                 ChangeSetName=f"deploy-{time.time_ns()}",
                 ChangeSetType="UPDATE" if stack in self.existing else "CREATE",
-                TemplateBody=stacks.template(stack),
+                TemplateBody=stacks.body(stack),
                 Parameters=request_parameters(given, kept),
                 Capabilities=["CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
                 **_on_behalf(account, self.prefix, stack),

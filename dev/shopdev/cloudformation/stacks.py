@@ -67,10 +67,20 @@ def template(stack: str) -> str:
     return re.sub(r"DefinitionS3Location: (?P<file>\S+)", inline, text)
 
 
+def body(stack: str) -> str:
+    """The template as a request contains it: JSON without spaces and comments, which would count toward its size limit."""
+    return json.dumps(_loaded(stack), separators=(",", ":"), ensure_ascii=False)
+
+
 def document(stack: str) -> dict[str, Any]:
     """The template as data, with `!Sub x` read as `{"Fn::Sub": "x"}` and every `Fn::ForEach` of resources expanded."""
-    loaded: dict[str, Any] = yaml.load(template(stack), Loader=_TemplateLoader)  # noqa: S506  a safe loader
+    loaded = _loaded(stack)
     loaded["Resources"] = dict(_written_out(loaded["Resources"]))
+    return loaded
+
+
+def _loaded(stack: str) -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.load(template(stack), Loader=_TemplateLoader)  # noqa: S506  a safe loader
     return loaded
 
 
@@ -85,6 +95,8 @@ def _written_out(resources: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             text = json.dumps(body).replace(f"${{{variable}}}", value)
             # The part of a logical ID: letters and digits only.
             text = text.replace(f"&{{{variable}}}", re.sub(r"[^A-Za-z0-9]", "", value))
+            # A name that was built from the variable alone.
+            text = re.sub(r'\{"Fn::Sub": ("[^"$]*")\}', r"\1", text)
             yield from json.loads(text.replace(json.dumps({"Ref": variable}), json.dumps(value))).items()
 
 

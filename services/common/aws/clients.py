@@ -36,6 +36,7 @@ READ_SECONDS: dict[Name, int] = {
     "sqs": 30,
     "stepfunctions": 10,
 }
+RETRIES = 3
 _TEMPORARY_STATUS = 500
 _TEMPORARY_CODES = frozenset(
     {
@@ -75,7 +76,16 @@ def client(name: Name, settings: ServiceSettings) -> Any:
 
     Its operations raise `InvalidValue` instead of botocore's error if the SDK or AWS rejects a value.
     """
-    return cast("Any", _Lazy(name, settings))
+    return cast("Any", _Lazy(name, settings, RETRIES))
+
+
+def receiver(settings: ServiceSettings) -> "SQSClient":
+    """As `client`, for requests for messages: without retries.
+
+    If an answer is lost, its messages stay hidden until their visibility timeout ends. Each retry would hide further ones and
+    extend a shutdown by half a minute, without a line in the log. The consumer sends the next request.
+    """
+    return cast("SQSClient", _Lazy("sqs", settings, 0))
 
 
 def is_temporary(error: BaseException) -> bool:
@@ -88,8 +98,9 @@ def is_temporary(error: BaseException) -> bool:
 
 
 class _Lazy:
-    def __init__(self, service: Name, settings: ServiceSettings) -> None:
+    def __init__(self, service: Name, settings: ServiceSettings, retries: int) -> None:
         self._service = service
+        self._retries = retries
         self._settings = settings
         self._lock = threading.Lock()
         self._client: Any = None
@@ -98,7 +109,7 @@ class _Lazy:
         if self._client is None:
             with self._lock:  # boto3 does not support creating clients in several threads
                 if self._client is None:
-                    self._client = _connect(self._service, self._settings)
+                    self._client = _connect(self._service, self._settings, self._retries)
         attribute = getattr(self._client, name)
         if name in self._client.meta.method_to_api_mapping:
             attribute = _raising_invalid_value(attribute)
@@ -131,7 +142,7 @@ def _is_invalid(error: ClientError) -> bool:
     return code == "ValidationException" or is_cancelled
 
 
-def _connect(name: Name, settings: ServiceSettings) -> Any:
+def _connect(name: Name, settings: ServiceSettings, retries: int) -> Any:
     import boto3  # noqa: PLC0415 - the import takes a tenth of a second, which would delay the start of a process
     from botocore.config import Config  # noqa: PLC0415 - as above
 
@@ -141,7 +152,7 @@ def _connect(name: Name, settings: ServiceSettings) -> Any:
         config=Config(
             connect_timeout=CONNECT_SECONDS,
             read_timeout=READ_SECONDS[name],
-            retries={"mode": "standard", "max_attempts": 3},
+            retries={"mode": "standard", "max_attempts": retries},
             max_pool_connections=32,
             tcp_keepalive=True,
             # The host of an emulator has no subdomains.

@@ -25,7 +25,7 @@ def run_tasks(
         outbox: outbox of the service.
     """
     answers = StepFunctionsAnswers(clients.client("stepfunctions", settings))
-    queue = SqsQueue(clients.client("sqs", settings), settings.tasks_queue_url)
+    queue = SqsQueue(clients.client("sqs", settings), settings.tasks_queue_url, clients.receiver(settings))
     publisher = SnsPublisher(clients.client("sns", settings), settings.events_topic_arn)
     run_workers(
         settings,

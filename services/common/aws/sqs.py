@@ -31,16 +31,18 @@ class SqsQueue:
     Args:
         client: an SQS client.
         url: URL of the queue.
+        receiver: the SQS client that receives messages, see `clients.receiver`. By default, `client`.
     """
 
-    def __init__(self, client: "SQSClient", url: str) -> None:
+    def __init__(self, client: "SQSClient", url: str, receiver: "SQSClient | None" = None) -> None:
         self._client = client
+        self._receiver = receiver or client
         self._url = url
         self.name = url.rsplit("/", 1)[-1]
 
     def receive(self, limit: int, wait: int) -> list[Message]:
         """As `consumer.QueuePort.receive`."""
-        answer = self._client.receive_message(
+        answer = self._receiver.receive_message(
             QueueUrl=self._url,
             MaxNumberOfMessages=limit,
             WaitTimeSeconds=wait,

@@ -10,20 +10,20 @@ from http import HTTPStatus
 from typing import Final
 
 from flask import Request
-from opentelemetry.trace import Span, SpanKind
+from opentelemetry.trace import Span, SpanContext, SpanKind
 
-from services.common.telemetry import propagation, tracing
+from services.common.telemetry import exporting, invocation, propagation, tracing
 
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 OTHER: Final = "_OTHER"
+# A gateway adds one of them to each request of a client. Requests of other services do not pass a gateway.
+FORWARDED: Final = ("Forwarded", "X-Forwarded-For")
 _VARIABLE = re.compile(r"<(?:[^:<>]+:)?([^<>]+)>")
 
 
 def received(request: Request) -> AbstractContextManager[Span]:
     """The span of a request that Flask has routed."""
-    parent = propagation.remote(
-        request.headers.get(propagation.TRACEPARENT), request.headers.get(propagation.XRAY_HEADER)
-    )
+    parent = _parent(request)
     method = request.method if request.method in METHODS else OTHER
     attributes: dict[str, tracing.Value] = {"http.request.method": method, "url.scheme": request.scheme}
     name = "HTTP" if method == OTHER else method
@@ -31,6 +31,18 @@ def received(request: Request) -> AbstractContextManager[Span]:
         attributes["http.route"] = template(request.url_rule.rule)
         name = f"{name} {attributes['http.route']}"
     return tracing.traced(name, parent, kind=SpanKind.SERVER, attributes=attributes)
+
+
+def _parent(request: Request) -> SpanContext | None:
+    """The span that the request names as its cause. A client decides about the ID of its trace, but not about its recording."""
+    parent = propagation.remote(
+        request.headers.get(propagation.TRACEPARENT), request.headers.get(propagation.XRAY_HEADER)
+    )
+    if parent is None or not any(name in request.headers for name in FORWARDED):
+        return parent
+    invoked = propagation.remote(xray=invocation.caused())
+    is_of_lambda = invoked is not None and invoked.trace_id == parent.trace_id
+    return parent if is_of_lambda else exporting.decided_here(parent)
 
 
 def answered(span: Span, status: int, error_type: str | None = None) -> None:

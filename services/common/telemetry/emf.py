@@ -10,12 +10,15 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from functools import wraps
-from typing import Any, Final, ParamSpec, TypeVar
+from typing import Any, ClassVar, Final, ParamSpec, TypeVar
 
 import orjson
+from pydantic import Field
 
+from services.common.runtime.settings import Environment
 from services.common.telemetry.metrics import DEFINITIONS, Definition
 
+# The namespace of a shop on AWS is below it: several shops can share an account.
 NAMESPACE: Final = "Shop"
 SERVICE: Final = "service"
 # AWS limit of the values of one metric in a line.
@@ -27,6 +30,20 @@ Result = TypeVar("Result")
 Series = tuple[tuple[str, str], ...]
 
 
+class MetricsSettings(Environment):
+    """Where Amazon CloudWatch keeps the metrics."""
+
+    service: ClassVar[str] = "metrics"
+
+    # The characters and the length are limits of AWS.
+    metrics_namespace: str = Field(
+        NAMESPACE,
+        max_length=255,
+        pattern="^[A-Za-z0-9._/#:-]+$",
+        description="namespace of the metrics in Amazon CloudWatch",
+    )
+
+
 class Reporter:
     """Writes what was added to the metrics since its last report.
 
@@ -36,6 +53,7 @@ class Reporter:
 
     def __init__(self, service: str) -> None:
         self._service = service
+        self._namespace = MetricsSettings.load().metrics_namespace
         self._known: dict[tuple[str, Series], tuple[float, float]] = {}
 
     def report(self) -> None:
@@ -55,7 +73,7 @@ class Reporter:
                 line = {"_aws": {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": []}}
                 lines.append(line)
             line.update(members)
-            line["_aws"]["CloudWatchMetrics"].append(_directive(definition))
+            line["_aws"]["CloudWatchMetrics"].append(self._directive(definition))
         return lines
 
     def _added(self) -> Iterator[tuple[Definition, Series, float | list[float]]]:
@@ -71,6 +89,13 @@ class Reporter:
                 elif definition.kind == "histogram" and times:
                     # Several observations of one invocation are reported as their mean, as often as there were observations.
                     yield definition, series, [more / times] * min(times, MOST_VALUES)
+
+    def _directive(self, definition: Definition) -> dict[str, Any]:
+        return {
+            "Namespace": self._namespace,
+            "Dimensions": [[SERVICE, *names] for names in definition.dimensions],
+            "Metrics": [{"Name": definition.name, "Unit": definition.unit}],
+        }
 
 
 def reported(service: str) -> Callable[[Callable[Given, Result]], Callable[Given, Result]]:
@@ -105,11 +130,3 @@ def _totals(definition: Definition) -> dict[Series, tuple[float, float]]:
 
 def _fits(members: dict[str, Any], line: dict[str, Any], name: str) -> bool:
     return name not in line and all(line.get(key, value) == value for key, value in members.items())
-
-
-def _directive(definition: Definition) -> dict[str, Any]:
-    return {
-        "Namespace": NAMESPACE,
-        "Dimensions": [[SERVICE, *names] for names in definition.dimensions],
-        "Metrics": [{"Name": definition.name, "Unit": definition.unit}],
-    }

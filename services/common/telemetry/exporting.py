@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
+from opentelemetry.context import Context
+from opentelemetry.trace import SpanContext, TraceFlags
 from pydantic import Field
 
 from services.common.runtime.settings import Environment
@@ -111,6 +113,18 @@ def flush() -> None:
     """Exports the spans so far, for half a second at most: a function is frozen between two invocations."""
     if _provider is not None:
         _within(FLUSH_SECONDS, _provider.force_flush)
+
+
+def decided_here(cause: SpanContext) -> SpanContext:
+    """The same span, with the decision of this process whether to record its trace, as if the trace began here."""
+    is_sampled = False
+    if _provider is not None:
+        # A client can choose the ID of its trace, so another one is decided about.
+        drawn = _provider.id_generator.generate_trace_id()
+        decision = _provider.sampler.should_sample(Context(), drawn, SCOPE).decision
+        is_sampled = decision.is_sampled()  # type: ignore[no-untyped-call]
+    flags = TraceFlags(TraceFlags.SAMPLED if is_sampled else TraceFlags.DEFAULT)
+    return SpanContext(cause.trace_id, cause.span_id, cause.is_remote, flags, cause.trace_state)
 
 
 def _within(seconds: float, work: Callable[[], object]) -> None:

@@ -174,7 +174,7 @@ def test_given_a_stack_with_only_a_change_set_when_run_then_the_command_succeeds
         StackName=f"{prefix}-events",
         ChangeSetName="review",
         ChangeSetType="CREATE",
-        TemplateBody=stacks.template("events"),
+        TemplateBody=stacks.body("events"),
         Parameters=[{"ParameterKey": "Prefix", "ParameterValue": prefix}],
     )
     assert "REVIEW_IN_PROGRESS" in states(aws)
@@ -338,7 +338,7 @@ def test_given_a_stack_whose_creation_failed_when_deployed_then_the_error_says_h
     # The order stack imports what the events stack exports: without that it rolls back.
     emulator.clients.cloudformation.create_stack(
         StackName=f"{prefix}-order",
-        TemplateBody=stacks.template("order"),
+        TemplateBody=stacks.body("order"),
         Parameters=[{"ParameterKey": "Prefix", "ParameterValue": prefix}],
         Capabilities=["CAPABILITY_NAMED_IAM"],
     )

@@ -32,7 +32,7 @@ def _update(shop: Shop, timeouts: Mapping[str, int]) -> None:
     ]
     shop.clients.cloudformation.update_stack(
         StackName=f"{shop.prefix}-saga",
-        TemplateBody=stacks.template("saga"),
+        TemplateBody=stacks.body("saga"),
         Parameters=[
             {"ParameterKey": "Prefix", "ParameterValue": shop.prefix},
             *chosen,

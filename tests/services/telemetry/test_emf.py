@@ -58,6 +58,27 @@ def test_given_one_request_when_it_is_reported_then_one_line_contains_its_metric
     }
 
 
+def test_given_a_namespace_in_the_environment_then_the_metrics_are_in_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("METRICS_NAMESPACE", "Shop/test")
+    reporter = Reporter("order")
+    request("/namespace", 0.25)
+
+    found = [each for line in reporter.lines() for each in line["_aws"]["CloudWatchMetrics"]]
+
+    assert {each["Namespace"] for each in found} == {"Shop/test"}
+
+
+def test_given_an_invalid_namespace_then_the_error_names_the_variable(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("METRICS_NAMESPACE", "Shop${Prefix}")
+
+    with pytest.raises(SystemExit, match="METRICS_NAMESPACE"):
+        Reporter("order")
+
+
 def test_given_nothing_new_when_it_is_reported_then_no_line_is_written(
     reporter: Reporter, capsys: pytest.CaptureFixture[str]
 ) -> None:

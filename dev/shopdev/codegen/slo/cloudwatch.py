@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import yaml
 
+from services.common.telemetry import emf
 from shop_operator.api.v1alpha1.slos import Availability, Latency, Matcher, QueueAge
 from shop_operator.render.slo.burn_rates import (
     BURN_RATES,
@@ -24,7 +25,7 @@ from shopdev.checkout import ROOT
 from shopdev.codegen.slo.objectives import RUNBOOK, Objective, objectives
 
 STACK: Final = ROOT / "manifests" / "aws" / "slo.yaml"
-NAMESPACE: Final = "Shop"
+NAMESPACE: Final = f"{emf.NAMESPACE}/${{Prefix}}"
 SIGNALS: Final = "AWS/ApplicationSignals"
 COUNTERS: Final[Mapping[str, tuple[str, str]]] = {
     "http_requests_total": ("http_requests_total", "http_server_errors_total"),
@@ -158,7 +159,7 @@ def _count(each: Objective, metric: str, found: Availability | Latency) -> Itera
         ids.append(f"m{number}")
         yield _query(
             ids[-1],
-            _metric(NAMESPACE, metric, {"service": each.service, **dimensions}),
+            _metric({"Fn::Sub": NAMESPACE}, metric, {"service": each.service, **dimensions}),
             "Sum",
         )
     summed = " + ".join(f"FILL({name}, 0)" for name in ids)
@@ -216,7 +217,7 @@ def _burn_rate(length: int) -> dict[str, Any]:
     return _metric(SIGNALS, "BurnRate", dimensions)
 
 
-def _metric(namespace: str, name: str, dimensions: Mapping[str, Any]) -> dict[str, Any]:
+def _metric(namespace: str | dict[str, str], name: str, dimensions: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "Namespace": namespace,
         "MetricName": name,

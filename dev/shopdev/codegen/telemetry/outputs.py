@@ -37,9 +37,19 @@ name the ID of a trace (`trace_id`).
 Times are in seconds. Labels never contain text of a client, so the number of series does not depend on traffic. A worker of
 gunicorn that restarts begins with counters of zero and a new `process_start_time_seconds`, as a new process does.
 
-The column CloudWatch lists the dimensions of a metric in the namespace `{namespace}` of Amazon CloudWatch, where it has the same name;
-`service` is part of each set. Functions write these metrics as log lines in the embedded metric format, without gauges. For pods,
+The column CloudWatch lists the dimensions of a metric in the namespace `{namespace}/PREFIX` of Amazon CloudWatch, where it has the
+same name; PREFIX is the prefix of the stacks, and `service` is part of each set. Functions write these metrics as log lines in the embedded metric format, without gauges. For pods,
 a collector scrapes `/metrics`; `manifests/observability/cloudwatch-metrics.yaml` selects the metrics.
+
+A histogram has no buckets in CloudWatch. What its statistics mean there depends on where the metric comes from:
+
+| source | `Average`, `Sum`, `SampleCount` | percentiles (`p99`), `Minimum`, `Maximum` |
+|---|---|---|
+| Function | exact up to {most} observations of one invocation; of more, {most} are sent with their mean | exact if an invocation has one observation, as HTTP functions do; of a batch, each observation counts with the mean of its invocation, so they are too close to the average |
+| Pod | exact | not available: a scrape is sent as a sum and a count |
+
+So no alarm and no objective depends on a percentile: events that are too slow have counters of their own, such as
+`http_slow_requests_total`. For percentiles of pods, use Prometheus.
 """
 _CLOUDWATCH_HEAD = """\
 # The metrics that a collector sends to Amazon CloudWatch, as a second configuration file beside adot-config.yaml, which sets the
@@ -54,7 +64,7 @@ def outputs() -> Mapping[Path, Callable[[], str]]:
 
 def page() -> str:
     """The reference page."""
-    parts = [_HEAD.format(namespace=emf.NAMESPACE)]
+    parts = [_HEAD.format(namespace=emf.NAMESPACE, most=emf.MOST_VALUES)]
     for title, module in SECTIONS.items():
         rows = "".join(map(_row, definitions(module)))
         head = "| metric | type | labels | meaning | CloudWatch |\n|---|---|---|---|---|\n"
@@ -69,7 +79,8 @@ def cloudwatch() -> str:
     for each in sent:
         by_sets.setdefault(each.dimensions, []).append(f"^{each.name}$")
     settings: dict[str, Any] = {
-        "namespace": emf.NAMESPACE,
+        # The cluster has the name of the prefix of the stacks.
+        "namespace": f"{emf.NAMESPACE}/${{env:CLUSTER_NAME}}",
         "metric_declarations": [
             {"dimensions": [[emf.SERVICE, *names] for names in sets], "metric_name_selectors": selectors}
             for sets, selectors in by_sets.items()

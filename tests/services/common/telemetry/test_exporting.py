@@ -13,8 +13,11 @@ from typing import Final
 from unittest.mock import Mock
 
 import pytest
+from flask import Flask, request
 from opentelemetry.sdk.environment_variables import OTEL_BSP_MAX_QUEUE_SIZE
+from opentelemetry.trace import SpanContext
 
+from services.common.http import spans
 from services.common.telemetry import exporting, invocation, tracing
 from shopdev.checkout import ROOT
 from shopdev.ports import free_port
@@ -140,6 +143,79 @@ def test_given_a_share_of_zero_when_a_trace_begins_then_it_is_not_recorded(
         exporting.stop()
 
         assert collector.spans == []
+
+
+@pytest.mark.parametrize(
+    "gateway", [{"X-Forwarded-For": "192.0.2.1"}, {"Forwarded": "for=192.0.2.1"}], ids=str
+)
+@pytest.mark.parametrize(
+    "cause",
+    [
+        {"traceparent": "00-00000000000000000000000000000001-00f067aa0ba902b7-01"},
+        {"traceparent": "00-00000000000000000000000000000001-00f067aa0ba902b7-00"},
+        {"X-Amzn-Trace-Id": "Root=1-00000000-000000000000000000000001;Parent=00f067aa0ba902b7;Sampled=1"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("ratio", ["0", "1"])
+def test_given_a_client_behind_a_gateway_when_it_sends_a_trace_then_the_ratio_decides_about_recording(
+    monkeypatch: pytest.MonkeyPatch, ratio: str, cause: dict[str, str], gateway: dict[str, str]
+) -> None:
+    record_share(monkeypatch, ratio)
+
+    found = received({**cause, **gateway})
+
+    assert (found.trace_id, found.trace_flags.sampled) == (1, ratio == "1")
+
+
+@pytest.mark.parametrize("flag", ["00", "01"])
+def test_given_another_service_when_it_sends_a_trace_then_its_decision_about_recording_holds(
+    monkeypatch: pytest.MonkeyPatch, flag: str
+) -> None:
+    record_share(monkeypatch, "0" if flag == "01" else "1")
+
+    found = received({"traceparent": f"00-00000000000000000000000000000001-00f067aa0ba902b7-{flag}"})
+
+    assert (found.trace_id, found.trace_flags.sampled) == (1, flag == "01")
+
+
+@pytest.mark.parametrize("sampled", [0, 1])
+def test_given_a_function_behind_a_gateway_when_it_is_invoked_then_the_decision_of_lambda_holds(
+    monkeypatch: pytest.MonkeyPatch, sampled: int
+) -> None:
+    record_share(monkeypatch, str(1 - sampled))
+    span = f"Root=1-00000000-000000000000000000000001;Parent=00f067aa0ba902b7;Sampled={sampled}"
+    monkeypatch.setenv(invocation.XRAY_VARIABLE, span)
+
+    found = received({"X-Amzn-Trace-Id": span, "X-Forwarded-For": "192.0.2.1"})
+
+    assert (found.trace_id, found.trace_flags.sampled) == (1, sampled == 1)
+
+
+def test_given_no_collector_when_a_client_sends_a_trace_then_its_id_is_kept_and_no_process_records_it() -> (
+    None
+):
+    found = received(
+        {
+            "traceparent": "00-00000000000000000000000000000001-00f067aa0ba902b7-01",
+            "X-Forwarded-For": "192.0.2.1",
+        }
+    )
+
+    assert (found.trace_id, found.trace_flags.sampled) == (1, False)
+
+
+def record_share(monkeypatch: pytest.MonkeyPatch, ratio: str) -> None:
+    monkeypatch.setenv(ENDPOINT, "http://127.0.0.1:9")
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", "parentbased_traceidratio")
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", ratio)
+    exporting.start("things")
+
+
+def received(headers: dict[str, str]) -> SpanContext:
+    """The span of a request with these headers."""
+    with Flask("things").test_request_context("/", headers=headers), spans.received(request):
+        return tracing.current()
 
 
 def test_given_ids_of_x_ray_when_a_trace_begins_then_its_id_begins_with_the_time(
