@@ -1,5 +1,7 @@
 """docs/reference/events.md: every Event of a ShopService, and what to do."""
 
+from collections.abc import Collection
+
 from shop_operator.api.v1alpha1.reasons import ROWS
 from shop_operator.api.v1alpha1.reasons.events import EVENTS
 
@@ -21,16 +23,21 @@ most once a minute. Events are best effort, and Kubernetes removes them after an
 _CONDITIONS = """
 ## Reasons of conditions
 
-When the cause in the condition Ready changes to one of the following reasons, or Stalled becomes True with it, the operator emits a Warning
-with that reason and with the message of the condition. [Conditions and reasons](conditions.md) describes the remedy of each:
+The operator also emits a Warning with the reason and the message of a condition. [Conditions and reasons](conditions.md) describes the remedy.
 
+- When Ready gets one of these reasons: {warned}.
+- When Stalled becomes True with one of these reasons: {stalled}.
 """
 
 
 def page() -> str:
     """The page."""
     rows = "".join(f"| `{each.reason}` | {each.type} | {each.meaning} | {each.cure} |\n" for each in EVENTS)
-    warned = sorted(
-        {each.word for each in ROWS if each.warns or "Stalled" in each.conditions} - {"NotStalled"}
-    )
-    return f"{_HEAD}{rows}{_CONDITIONS}{', '.join(f'`{each}`' for each in warned)}.\n"
+    warned = {each.word for each in ROWS if each.warns}
+    stalled = {each.word for each in ROWS if "Stalled" in each.conditions} - {"NotStalled"}
+    lists = _CONDITIONS.format(warned=_listed(warned), stalled=_listed(stalled - warned))
+    return f"{_HEAD}{rows}{lists}"
+
+
+def _listed(words: Collection[str]) -> str:
+    return ", ".join(f"`{each}`" for each in sorted(words))
