@@ -155,7 +155,7 @@ def test_given_a_page_that_is_being_loaded_when_a_shopservice_changes_then_it_is
     page.evaluate(FOLLOW)
     page.route(f"{visitor.url}/", hold)
     cluster.patch("ShopService", shop, "order", {"spec": {"image": "registry.test/shop-product:first"}})
-    wait_for(lambda: page.evaluate("window.seen") and held)
+    wait_for(lambda: page.evaluate("window.seen") and held, SECONDS / 1000)
 
     cluster.patch("ShopService", shop, "order", {"spec": {"image": "registry.test/shop-product:second"}})
 
@@ -164,7 +164,7 @@ def test_given_a_page_that_is_being_loaded_when_a_shopservice_changes_then_it_is
         text = page.request.get(f"{visitor.url}/").text()
         return "shop-product:second" in text and f'data-version="{page.evaluate("window.seen")}"' in text
 
-    wait_for(lambda: reconciled(cluster, shop, "order") and has_seen_all())
+    wait_for(lambda: reconciled(cluster, shop, "order") and has_seen_all(), SECONDS / 1000)
     (route, answer), *_ = held
     route.fulfill(response=answer)
     expect(page.get_by_role("row", name="order")).to_contain_text("shop-product:second", timeout=SECONDS)
