@@ -25,7 +25,7 @@ _OWN_CLUSTER: Final = "use your own cluster instead: make demo CLUSTER=current R
 
 @dataclass(frozen=True)
 class Requirements:
-    """What a command needs besides Python.
+    """Requirements of a command besides Python.
 
     Attributes:
         node: whether it starts the local node.

@@ -93,7 +93,7 @@ def read(ports: Collection[int], programs: Collection[str]) -> Machine:
     """The facts about this machine.
 
     Args:
-        ports: the ports to look at.
+        ports: the ports to check.
         programs: the programs to look for.
     """
     linux = platform.system() == "Linux"
