@@ -10,10 +10,12 @@ import pytest
 import yaml
 
 from shop_operator.api.v1alpha1.shopservice import ShopService
-from shop_operator.api.v1alpha1.slos import Availability, QueueAge, Selector
+from shop_operator.api.v1alpha1.slos import Availability, QueueAge, Selector, Slo
 from shop_operator.render import render
 from shop_operator.render.slo.burn_rates import budget
+from shop_operator.render.slo.queries import Scope
 from shop_operator.render.slo.rules import BURN_ALERTS, MISSING_ALERT
+from shop_operator.render.slo.rules import groups as groups_of
 from shopdev.checkout import ROOT
 from shopdev.codegen.slo.grafana import DASHBOARD
 from shopdev.codegen.slo.objectives import RUNBOOK, Objective, objectives
@@ -184,6 +186,22 @@ def test_given_an_indicator_without_its_time_series_then_an_alert_fires_until_th
     assert complaint == ""
 
 
+QUEUES: Final = [each for each in objectives() if isinstance(each.slo.indicator.measured, QueueAge)]
+
+
+@pytest.mark.parametrize("objective", QUEUES, ids=lambda each: each.name)
+def test_given_consumers_of_which_none_can_read_its_queue_then_the_indicator_is_missing_until_one_can(
+    play: Callable[..., str], objective: Objective
+) -> None:
+    (name,) = series(objective, 1)
+    other = name.replace('pod="a"', 'pod="b"')
+    unknown = " ".join("NaN" for _ in range(30))
+
+    given = {name: f"{unknown} {unknown}", other: f"{unknown} 0x30"}
+
+    assert play(objective, given, fires(10), fires(25, MISSING_ALERT), fires(35)) == ""
+
+
 def test_given_a_wrong_expectation_then_promtool_complains(play: Callable[..., str]) -> None:
     objective = objectives()[0]
 
@@ -199,6 +217,73 @@ def test_given_the_rules_when_promtool_lints_them_then_it_reports_no_problem(
     answer = asked(promtool, "check", "rules", "--lint=all", "--lint-fatal", *sorted(tmp_path.glob("*.yaml")))
 
     assert answer.returncode == 0, answer.stdout + answer.stderr
+
+
+# The words of the language, and the numbers that are words.
+WORDS: Final = (
+    *(
+        "and",
+        "or",
+        "unless",
+        "atan2",
+        "sum",
+        "avg",
+        "count",
+        "min",
+        "max",
+        "group",
+        "stddev",
+        "stdvar",
+        "topk",
+    ),
+    *("bottomk", "count_values", "quantile", "limitk", "limit_ratio", "offset", "smoothed", "anchored", "by"),
+    *("without", "on", "ignoring", "group_left", "group_right", "fill", "fill_left", "fill_right", "bool"),
+    *("start", "end", "step", "range", "max_of", "min_of", "inf", "nan", "rate", "time"),
+)
+
+
+def test_given_metrics_and_labels_that_are_words_of_promql_then_promtool_accepts_the_rules_as_about_them(
+    promtool: Path, tmp_path: Path
+) -> None:
+    found: Groups = []
+    for word in (*WORDS, *(each.title() for each in WORDS), *(each.upper() for each in WORDS)):
+        selector = [{"label": word, "values": ["1"]}]
+        measured = [
+            {"availability": {"metric": word, "errorLabel": word, "selector": selector}},
+            {"latency": {"metric": word, "thresholdMs": 250, "selector": selector}},
+            {"queueAge": {"metric": word, "thresholdSeconds": 60, "selector": selector}},
+        ]
+        for number, indicator in enumerate(measured):
+            slo = Slo.model_validate(
+                {"name": f"slo-{number}-{len(found)}", "objective": "99", "indicator": indicator}
+            )
+            found += groups_of(slo, Scope("shop", "order"), "30s")
+    (tmp_path / "words.yaml").write_text(yaml.safe_dump({"groups": found}))
+
+    answer = asked(promtool, "check", "rules", "--lint=all", "--lint-fatal", tmp_path / "words.yaml")
+
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+
+
+@pytest.mark.parametrize("word", ["on", "NaN", "sum"])
+def test_given_a_queue_metric_that_is_a_word_of_promql_then_its_value_is_measured(
+    promtool: Path, tmp_path: Path, word: str
+) -> None:
+    indicator = {"queueAge": {"metric": word, "thresholdSeconds": 60}}
+    slo = Slo.model_validate({"name": "queue-age", "objective": "99", "indicator": indicator})
+    objective = Objective("order", (), "", {}, slo)
+    age = {f'{{__name__="{word}",namespace="shop",job="shop/order"}}': f"120x{FAILING}"}
+
+    complaint = played(
+        promtool,
+        groups_of(slo, Scope("shop", "order"), "30s"),
+        objective,
+        age,
+        fires(FAILING - 60, FAST, SLOW),
+        folder=tmp_path,
+    )
+
+    assert complaint == ""
 
 
 def test_given_every_alert_then_it_links_to_a_section_of_the_runbook_and_every_section_has_alerts(

@@ -22,7 +22,7 @@ from opentelemetry.trace import SpanKind, get_current_span
 
 from services.common.messaging.about import about
 from services.common.messaging.permanent import is_permanent
-from services.common.runtime.progress import Progress
+from services.common.runtime.progress import NoProgress, Progress
 from services.common.telemetry import logs, metrics, propagation, tracing
 from services.common.values.errors import PermanentError, Unanswered
 
@@ -44,6 +44,8 @@ EARLY_TRIES = 11
 PERMANENT_ERROR_PAUSE = 1
 # Seconds between two measurements of the length of the queue.
 MEASURED_EVERY = 10.0
+# Paused messages whose age is known, so that their number does not depend on the number of failures.
+MOST_PAUSED = 1000
 # Longer than a request to an unresponsive queue with all its retries.
 STUCK_AFTER = 180.0
 
@@ -140,6 +142,8 @@ class Consumer:
         self._wait = wait
         self._free = threading.Semaphore(threads)
         self._held: dict[str, Message] = {}
+        # ID of a message that waits for its next attempt -> when it was sent, and the end of its pause on the monotonic clock.
+        self._paused: dict[str, tuple[float, float]] = {}
         self._turned = time.monotonic()
         self._receiving = Progress(f"{self.name} cannot be read")
         self._handling = Progress(f"messages of {self.name} cannot be handled")
@@ -236,6 +240,7 @@ class Consumer:
             self._pause(message, error)
             return False
         self._handling.made()
+        self._paused.pop(message.id, None)
         log.info("message_handled", queue=self.name)
         return True
 
@@ -271,7 +276,16 @@ class Consumer:
             return
         longest = LONGEST_EARLY_PAUSE if message.deliveries <= EARLY_TRIES else LONGEST_PAUSE
         pause = min(FIRST_PAUSE * 3 ** min(message.deliveries - 1, 10), longest)
-        self._hide(message, round(pause * random.uniform(0.75, 1.25)))  # noqa: S311 - as above
+        seconds = round(pause * random.uniform(0.75, 1.25))  # noqa: S311 - as above
+        self._hide(message, seconds)
+        self._note_pause(message, seconds)
+
+    def _note_pause(self, message: Message, seconds: int) -> None:
+        now = time.monotonic()
+        for ended in [key for key, (_, end) in list(self._paused.items()) if end <= now]:
+            self._paused.pop(ended, None)
+        if message.sent_at is not None and len(self._paused) < MOST_PAUSED:
+            self._paused[message.id] = (message.sent_at, now + seconds)
 
     def _keep_hidden(self, ended: threading.Event) -> None:
         while not ended.wait(self._visibility / 3):
@@ -291,8 +305,17 @@ class Consumer:
                 return
 
     def _oldest(self) -> float:
-        now = time.time()
-        return max((now - each.sent_at for each in list(self._held.values()) if each.sent_at), default=0.0)
+        """Age of the oldest unfinished message that this process received; NaN if it has none and cannot read the queue."""
+        now = time.monotonic()
+        held = [each.sent_at for each in list(self._held.values()) if each.sent_at]
+        paused = [sent for sent, end in list(self._paused.values()) if end > now]
+        if oldest := min((*held, *paused), default=None):
+            return time.time() - oldest
+        try:
+            self._receiving.check()
+        except NoProgress:
+            return math.nan
+        return 0.0
 
     def _hide(self, message: Message, seconds: int) -> None:
         try:

@@ -167,8 +167,10 @@ QUEUE_MESSAGES = gauge(
 )
 QUEUE_OLDEST = gauge(
     "queue_oldest_message_age_seconds",
-    "Age of the oldest message that the process received and has not finished; 0 if there is none. "
-    "CloudWatch has the age of all messages as `ApproximateAgeOfOldestMessage`, in AWS/SQS.",
+    "Age of the oldest message that the process received and has not finished, including the time before it was received and "
+    "between attempts; 0 if there is none, NaN if the process has not been able to read the queue for a minute. Messages that no "
+    "process has received are not included: SQS reports the age of all messages only to CloudWatch, as "
+    "`ApproximateAgeOfOldestMessage`, in AWS/SQS.",
     ["queue"],
 )
 SAGA_STEPS = counter(

@@ -4,16 +4,18 @@ import math
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import orjson
 import pytest
 
-from services.common.messaging.consumer import Consumer, Depth, Message
+from services.common.messaging.consumer import MOST_PAUSED, Consumer, Depth, Message
 from services.common.messaging.outbox import OutboxMessage, OutboxRecord
 from services.common.messaging.relay import Relay
 from services.common.messaging.tasks import TaskGone, answering
+from services.common.runtime import progress
 from services.common.runtime.retrying import retry_on_stale
 from services.common.values import clock, ids
 from services.common.values.errors import Stale, TaskFailed, Unavailable
@@ -182,6 +184,70 @@ def test_given_a_backlog_when_a_consumer_works_then_the_length_of_the_queue_and_
         thread.join()
 
     assert value("queue_oldest_message_age_seconds", queue="memory") == 0
+
+
+def fail(_: Mapping[str, Any]) -> None:
+    raise ConnectionError
+
+
+def age(queue: str) -> float:
+    return value("queue_oldest_message_age_seconds", queue=queue)
+
+
+def test_given_a_message_that_fails_when_it_waits_for_its_next_attempt_then_its_age_still_counts() -> None:
+    queue, stop, broken = MemoryQueue(), threading.Event(), [True]
+    queue.name = "failing"
+
+    def work(task: Mapping[str, Any]) -> None:
+        if broken:
+            fail(task)
+
+    consumer = Consumer(queue, {"Work": work}, wait=0)
+    sent = Message("1", "1", '{"task": "Work"}', 1, time.time() - 90)
+    stop.set()
+    consumer.run(stop)
+    assert age("failing") == 0
+
+    consumer.process(sent)
+    assert age("failing") == pytest.approx(90, abs=5)
+
+    broken.clear()
+    consumer.process(replace(sent, deliveries=2))
+    assert age("failing") == 0
+
+
+def test_given_more_failing_messages_than_are_counted_then_the_age_is_that_of_the_first_ones() -> None:
+    queue, stop = MemoryQueue(), threading.Event()
+    queue.name = "crowded"
+    consumer = Consumer(queue, {"Work": fail}, wait=0)
+    stop.set()
+    consumer.run(stop)
+
+    for number in range(MOST_PAUSED + 5):
+        consumer.process(Message(str(number), "1", '{"task": "Work"}', 12, time.time() - 30))
+    assert len(consumer._paused) == MOST_PAUSED
+    assert age("crowded") == pytest.approx(30, abs=20)
+
+
+def test_given_a_queue_that_cannot_be_read_for_a_minute_then_the_age_of_its_messages_is_unknown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Unreadable(MemoryQueue):
+        def receive(self, limit: int, wait: int) -> list[Message]:  # noqa: ARG002 - as QueuePort.receive
+            raise ConnectionError
+
+    queue, stop = Unreadable(), threading.Event()
+    queue.name = "unreadable"
+    consumer = Consumer(queue, {}, wait=0)
+    thread = threading.Thread(target=consumer.run, args=(stop,))
+    thread.start()
+    try:
+        wait_for(lambda: age("unreadable") == 0)
+        monkeypatch.setattr(progress, "PATIENCE_SECONDS", 0.0)
+        wait_for(lambda: math.isnan(age("unreadable")))
+    finally:
+        stop.set()
+        thread.join()
 
 
 def test_given_a_queue_that_cannot_be_measured_when_it_is_scraped_then_its_length_is_unknown_instead_of_old() -> (

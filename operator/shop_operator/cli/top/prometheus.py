@@ -1,6 +1,7 @@
 """The traffic and the use of resources according to a Prometheus server. Pure, except that it asks through a function."""
 
 import json
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -62,15 +63,16 @@ def selector(namespace: str | None) -> str:
 
 
 def vector(ask: Ask, query: str) -> list[tuple[Mapping[str, str], float]]:
-    """The labels and values of an instant query.
+    """The labels and values of an instant query. Values that are not a number are skipped.
 
     Raises:
         NoAnswer: the response is not one of Prometheus, or reports an error.
     """
     with _parsing():
         return [
-            (_labels(each), float(each["value"][1]))
+            (_labels(each), value)
             for each in _result(ask, "/api/v1/query", {"query": query})
+            if not math.isnan(value := float(each["value"][1]))
         ]
 
 

@@ -8,6 +8,8 @@ from typing import Final
 from shop_operator.api.v1alpha1.slos import Availability, Indicator, Latency, Matcher, QueueAge
 
 _CLASS: Final = re.compile("([1-9])xx")
+_WORDS: Final = frozenset({"atan2", "bool", "group_left", "group_right", "ignoring", "inf", "nan", "on"})
+"""Words of PromQL, in any case, that it does not accept as the name of a metric before braces."""
 
 
 @dataclass(frozen=True)
@@ -33,11 +35,11 @@ def events(indicator: Indicator, scope: Scope, over: str) -> str:
     """Rate of all events in a duration such as 5m; 1 for an indicator that measures time."""
     match indicator.measured:
         case Availability() as found:
-            return f"sum(rate({found.metric}{_selector(scope, found.selector)}[{over}]))"
+            return f"sum(rate({_series(found.metric, scope, found.selector)}[{over}]))"
         case Latency() as found:
-            return f"sum(rate({found.metric}_count{_selector(scope, found.selector)}[{over}]))"
+            return f"sum(rate({_series(f'{found.metric}_count', scope, found.selector)}[{over}]))"
         case QueueAge() as found:
-            return f"max({found.metric}{_selector(scope, found.selector)}) >= bool 0"
+            return f"max({_series(found.metric, scope, found.selector)}) >= bool 0"
 
 
 def errors(indicator: Indicator, scope: Scope, over: str) -> str:
@@ -45,19 +47,19 @@ def errors(indicator: Indicator, scope: Scope, over: str) -> str:
     match indicator.measured:
         case Availability() as found:
             bad = Matcher(label=found.error_label, values=found.error_values)
-            failed = f"sum(rate({found.metric}{_selector(scope, found.selector, bad)}[{over}]))"
+            failed = f"sum(rate({_series(found.metric, scope, found.selector, bad)}[{over}]))"
             # There is no time series for errors until the first error.
             return f"{failed} or 0 * {events(indicator, scope, over)}"
         case Latency() as found:
             in_time = f"sum(rate({_buckets(scope, found)}[{over}]))"
             return f"{events(indicator, scope, over)} - {in_time}"
         case QueueAge() as found:
-            return f"max({found.metric}{_selector(scope, found.selector)}) > bool {found.threshold_seconds}"
+            return f"max({_series(found.metric, scope, found.selector)}) > bool {found.threshold_seconds}"
 
 
 def buckets(metric: str, selector: Iterable[Matcher], scope: Scope, over: str) -> str:
     """Rate of all buckets of a histogram in a duration such as 5m, for a quantile."""
-    return f"rate({metric}_bucket{_selector(scope, selector)}[{over}])"
+    return f"rate({_series(f'{metric}_bucket', scope, selector)}[{over}])"
 
 
 def missing(indicator: Indicator, scope: Scope) -> str | None:
@@ -66,25 +68,33 @@ def missing(indicator: Indicator, scope: Scope) -> str | None:
         case Availability():
             return None
         case Latency() as found:
-            counted = f"sum({found.metric}_count{_selector(scope, found.selector)})"
+            counted = f"sum({_series(f'{found.metric}_count', scope, found.selector)})"
             return f"{counted} unless sum({_buckets(scope, found)})"
         case QueueAge() as found:
-            return f"absent({found.metric}{_selector(scope, found.selector)})"
+            # A consumer that cannot read its queue may report NaN, which is no age.
+            return f"absent({_series(found.metric, scope, found.selector)} >= 0)"
 
 
 def _buckets(scope: Scope, found: Latency) -> str:
     """The buckets of the events that are in time."""
     bound = f"le=~{_string(_bound(found.threshold_ms))}"
-    return f"{found.metric}_bucket{_selector(scope, found.selector, extra=bound)}"
+    return _series(f"{found.metric}_bucket", scope, found.selector, extra=bound)
 
 
-def _selector(
-    scope: Scope, selector: Iterable[Matcher] | None, *more: Matcher, extra: str | None = None
+def _series(
+    metric: str,
+    scope: Scope,
+    selector: Iterable[Matcher] | None,
+    *more: Matcher,
+    extra: str | None = None,
 ) -> str:
+    """The time series of a metric."""
     found = [scope.matchers, *(_matcher(each) for each in (*(selector or ()), *more))]
     if extra is not None:
         found.append(extra)
-    return f"{{{','.join(found)}}}"
+    if metric.lower() in _WORDS:
+        return f"{{__name__={_string(metric)},{','.join(found)}}}"
+    return f"{metric}{{{','.join(found)}}}"
 
 
 def _bound(milliseconds: int) -> str:

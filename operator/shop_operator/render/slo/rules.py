@@ -85,13 +85,16 @@ def groups(slo: Slo, scope: Scope, scrape_interval: str) -> list[dict[str, Any]]
     """
     of = _Objective(slo, scope, seconds(scrape_interval))
     slow = of.scaled(_SLOW_WINDOW)
-    windows = sorted({length for each in of.rates for length in (each.long, each.short)})
+    lengths = {length for each in of.rates for length in (each.long, each.short)}
+    shortest = min(lengths)
+    # With a long scrape interval, a window of an alert may be that of the objective.
+    windows = sorted(lengths | {of.window})
     return [
         {
             "name": f"{scope.service}-{slo.name}",
             "rules": [
-                *_measured(of, min(windows)),
-                *(_ratio(of, each, min(windows)) for each in windows if each < slow),
+                *_measured(of, shortest),
+                *(_ratio(of, each, shortest) for each in windows if each < slow),
                 *_burn_alerts(of, "critical"),
                 *_missing_alert(of),
             ],
@@ -100,8 +103,8 @@ def groups(slo: Slo, scope: Scope, scrape_interval: str) -> list[dict[str, Any]]
             "name": f"{scope.service}-{slo.name}-slow",
             "interval": duration(of.scaled(_SLOW_INTERVAL)),
             "rules": [
-                *(_ratio(of, each, min(windows)) for each in windows if each >= slow),
-                *_budget(of, min(windows)),
+                *(_ratio(of, each, shortest) for each in windows if each >= slow),
+                *_budget(of),
                 *_burn_alerts(of, "warning"),
             ],
         },
@@ -123,9 +126,8 @@ def _ratio(of: _Objective, window: int, shortest: int) -> Rule:
     return _record(of, ERROR_RATIO, f"{errors} / {events}", window=over)
 
 
-def _budget(of: _Objective, shortest: int) -> Iterable[Rule]:
+def _budget(of: _Objective) -> Iterable[Rule]:
     allowed = _text(budget(of.slo.objective))
-    yield _ratio(of, of.window, shortest)
     yield _record(of, OBJECTIVE, f"vector({_text(1 - budget(of.slo.objective))})")
     yield _record(of, BUDGET_LEFT, f"1 - {of.ratio(of.window)} / {allowed}")
 
@@ -165,7 +167,7 @@ def _missing_alert(of: _Objective) -> Iterable[Rule]:
     reason = (
         "the histogram has no bucket for the threshold"
         if of.slo.indicator.latency
-        else "no pod exposes the age of the oldest message"
+        else "no pod reports the age of the oldest message"
     )
     yield {
         "alert": MISSING_ALERT,

@@ -99,16 +99,21 @@ def test_given_a_prometheus_in_the_cluster_when_top_runs_then_it_is_asked_throug
         "spec": {"ports": [{"name": "grpc", "port": 10901}, {"name": "web", "port": 9090}]},
     }
     busy.objects.append(service)
-    labels = {"namespace": "shop", "pod": "web-1", "metric": "http_requests_total"}
+    pod = {"namespace": "shop", "pod": "web-1"}
+    labels, queue = {**pod, "metric": "http_requests_total"}, {**pod, "queue": "q"}
     busy.prepared[PROMETHEUS] = [
         prometheus((labels | {"status": "200"}, "1.5"), (labels | {"status": "500"}, "0.5")),
         prometheus(),
-        prometheus(({"__name__": "queue_messages", "queue": "q", "namespace": "shop", "pod": "web-1"}, "3")),
+        prometheus(
+            (queue | {"__name__": "queue_messages"}, "3"),
+            (queue | {"__name__": "queue_oldest_message_age_seconds"}, "NaN"),
+        ),
     ]
 
     found = first(program)
 
     assert (found["ratePerSecond"], found["errorRate"], found["queueMessages"]) == (2, 0.25, 3)
+    assert found["queueAgeSeconds"] is None
     queries = [query["query"] for _, path, query in busy.requests if path == PROMETHEUS]
     assert 'rate(http_requests_total{namespace="shop", pod!=""}[2m])' in queries[0]
 
