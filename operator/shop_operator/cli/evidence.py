@@ -3,7 +3,8 @@
 import contextlib
 from dataclasses import replace
 
-from shop_operator.cli.cluster import Cluster, Object
+from shop_operator.cli.api_server import Object
+from shop_operator.cli.cluster import Cluster
 from shop_operator.cli.errors import NotAllowed, NotThere
 from shop_operator.cli.explain import Facts, unavailable
 from shop_operator.status.diagnosis import diagnosis, last_line, of_newest
