@@ -8,7 +8,7 @@ from typing import Final
 import yaml
 
 from shop_operator.api.v1alpha1.crd import crd
-from shop_operator.kubernetes.connection import NoCluster, locate
+from shop_operator.kubernetes.credentials import NoCluster, locate
 from shop_operator.observability.health import PortUnavailable, listen
 from shop_operator.observability.logs import log_as_json
 from shop_operator.settings import BadSetting, CrdSettings, from_process, parse

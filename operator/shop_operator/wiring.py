@@ -21,7 +21,8 @@ from shop_operator.cache.synced import InitialLists, ServedKinds
 from shop_operator.cache.unreadable import Unreadable
 from shop_operator.cache.watch_health import WatchHealth
 from shop_operator.kubernetes.client import PARENT, Kube
-from shop_operator.kubernetes.connection import Connection, ConnectionInfo
+from shop_operator.kubernetes.connection import Connection
+from shop_operator.kubernetes.credentials import ConnectionInfo
 from shop_operator.kubernetes.events import Events
 from shop_operator.kubernetes.lease import Alone, Elector, Fence
 from shop_operator.names import Key

@@ -8,7 +8,8 @@ import pytest
 
 from shop_operator.errors import Refused, Stale
 from shop_operator.kubernetes.client import LIST_PAGE, Kube
-from shop_operator.kubernetes.connection import Connection, locate
+from shop_operator.kubernetes.connection import Connection
+from shop_operator.kubernetes.credentials import locate
 from shop_operator.observability.metrics import Metrics
 from tests.integration.cluster import Cluster
 from tests.integration.shopservices import shopservice

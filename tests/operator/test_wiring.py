@@ -3,7 +3,8 @@
 import pytest
 
 from shop_operator.kubernetes.client import Kube
-from shop_operator.kubernetes.connection import Connection, ConnectionInfo
+from shop_operator.kubernetes.connection import Connection
+from shop_operator.kubernetes.credentials import ConnectionInfo
 from shop_operator.observability.health import Health
 from shop_operator.observability.metrics import Metrics
 from shop_operator.reconcile.queue import WorkQueue

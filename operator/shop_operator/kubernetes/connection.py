@@ -1,36 +1,23 @@
-"""The address of the API server, the credentials, and the HTTP sessions that use them.
+"""The HTTP sessions with the API server.
 
 One connector (TLS, connection pool) carries all sessions: that of the client, and those that kopf closes and requests again
 whenever it authenticates. A middleware adds the token to every request. It reads the token from its file again every minute,
 because the kubelet rotates a projected ServiceAccount token long before its hour is over.
-
-kopf only reads kubeconfigs and ServiceAccounts here: files, inline certificates, contexts, proxies.
 """
 
 import asyncio
-import dataclasses
-import os
 import socket
-import ssl
 import time
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Final, Protocol
-from urllib.parse import urlsplit
 
 import aiohttp
-import kopf
-import yaml
 
-from shop_operator.errors import OperatorError
+from shop_operator.kubernetes.credentials import ConnectionInfo
 
-_TOKEN_FILE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 _TOKEN_LIFE: Final = 60.0
 _CONNECT_TIMEOUT: Final = 5.0
-
-
-ConnectionInfo = kopf.ConnectionInfo
-"""The API server and the credentials; kopf reads kubeconfigs and ServiceAccounts."""
 
 
 class RequestObserver(Protocol):
@@ -46,65 +33,6 @@ class RequestObserver(Protocol):
         """Count a request without a response."""
 
 
-class NoCluster(OperatorError):
-    """No API server is configured, or its configuration is not usable."""
-
-
-def locate() -> ConnectionInfo:
-    """Find the API server and the credentials: KUBECONFIG, else the pod's ServiceAccount, else ~/.kube/config.
-
-    Raises:
-        NoCluster: nothing is configured, or it cannot be read; the message says what to set.
-    """
-    settings = kopf.OperatorSettings()
-    try:
-        in_cluster = kopf.login_with_service_account(settings=settings)
-        if in_cluster is not None and not os.environ.get("KUBECONFIG"):
-            return dataclasses.replace(in_cluster, server=_in_cluster_server(in_cluster.server))
-        info = kopf.login_with_kubeconfig(settings=settings)
-    except (OSError, KeyError, ValueError, AttributeError, yaml.YAMLError, kopf.LoginError) as error:
-        raise NoCluster(
-            f"The kubeconfig cannot be used ({type(error).__name__}: {_one_line(error)}); check it with `kubectl version`."
-        ) from error
-    if info is None:
-        raise NoCluster("No cluster is configured. Set KUBECONFIG, or run in a pod with a ServiceAccount.")
-    if urlsplit(info.server or "").scheme not in {"http", "https"}:
-        raise NoCluster(f"The kubeconfig has no usable server ({info.server!r}). Check its current context.")
-    if not (info.token or info.username or info.certificate_path or info.certificate_data):
-        raise NoCluster(
-            "The kubeconfig's user has no token, password or client certificate; exec plugins are not run: "
-            "create a token with `kubectl create token` and put it into a kubeconfig of its own."
-        )
-    return info
-
-
-def _tls(info: ConnectionInfo) -> ssl.SSLContext:
-    """The certificates that verify the API server, and the client certificate.
-
-    Raises:
-        NoCluster: a certificate or key cannot be read.
-    """
-    try:
-        return info.as_ssl_context()
-    except (OSError, ValueError) as error:
-        raise NoCluster(
-            f"The kubeconfig's certificates cannot be used ({type(error).__name__}: {_one_line(error)}); "
-            "check it with `kubectl version`."
-        ) from error
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
-
-
-def _in_cluster_server(default: str) -> str:
-    """The address of the API server without DNS, which may depend on this cluster."""
-    host, port = os.environ.get("KUBERNETES_SERVICE_HOST"), os.environ.get("KUBERNETES_SERVICE_PORT", "443")
-    if not host:
-        return default
-    return f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
-
-
 class Connection:
     """One API server and the sessions that share its connections. Requires a running event loop.
 
@@ -114,14 +42,14 @@ class Connection:
 
     def __init__(self, info: ConnectionInfo, observer: RequestObserver) -> None:
         self.server = info.server.rstrip("/")
-        self.default_namespace = info.default_namespace or "default"
+        self.default_namespace = info.default_namespace
         self._info = info
         self._observer = observer
         self.answered = 0.0
         """The time of the last response of the API server, on the monotonic clock."""
-        self._token = _RotatingToken(info.token) if info.token else None
+        self._token = _Token(info.token, info.token_file) if info.token else None
         self._connector = aiohttp.TCPConnector(
-            limit=0, ssl=_tls(info), keepalive_timeout=60, socket_factory=_probed
+            limit=0, ssl=info.tls(), keepalive_timeout=60, socket_factory=_probed
         )
         self.session = self.new_session()
 
@@ -132,12 +60,14 @@ class Connection:
 
     def new_session(self) -> aiohttp.ClientSession:
         """A session of its own over the shared connections."""
-        headers = self._info.as_http_headers()
-        headers.pop("Authorization", None) if self._token else None
+        # Compressed lists would cost more CPU on both sides than they save on a network of one cluster.
+        headers = {"User-Agent": "shop-operator", "Accept": "application/json", "Accept-Encoding": "identity"}
+        if self._info.username and self._token is None:
+            headers["Authorization"] = aiohttp.encode_basic_auth(self._info.username, self._info.password)
         return aiohttp.ClientSession(
             connector=self._connector,
             connector_owner=False,
-            headers={**headers, "User-Agent": "shop-operator", "Accept": "application/json"},
+            headers=headers,
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_TIMEOUT),
             middlewares=(self._authenticate, self._count),
             proxy=self._info.proxy_url,
@@ -191,17 +121,17 @@ def _probed(address: aiohttp.AddrInfoType) -> socket.socket:
     return made
 
 
-class _RotatingToken:
-    """The bearer token; read from the file of the pod if the first one is from there."""
+class _Token:
+    """The bearer token; read again from its file, if it has one."""
 
-    def __init__(self, token: str) -> None:
+    def __init__(self, token: str, file: Path | None) -> None:
         self._token = token
-        self._rotates = _TOKEN_FILE.exists() and _TOKEN_FILE.read_text(encoding="utf-8").strip() == token
+        self._file = file
         self._read_at = time.monotonic()
 
     async def current(self) -> str:
         """The token for the next request."""
-        if self._rotates and time.monotonic() - self._read_at > _TOKEN_LIFE:
+        if self._file is not None and time.monotonic() - self._read_at > _TOKEN_LIFE:
             self._read_at = time.monotonic()
-            self._token = (await asyncio.to_thread(_TOKEN_FILE.read_text, "utf-8")).strip()
+            self._token = (await asyncio.to_thread(self._file.read_text, "utf-8")).strip()
         return self._token

@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 from http import HTTPStatus
 from typing import Any
 
-import kopf
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import BaseTestServer, TestServer
@@ -13,6 +12,7 @@ from yarl import URL
 
 from shop_operator.cache.kopf_session import Answer, KopfSession, Stream
 from shop_operator.kubernetes.connection import Connection
+from shop_operator.kubernetes.credentials import ConnectionInfo
 from shop_operator.observability.metrics import Metrics
 
 DEPLOYMENTS = "/apis/apps/v1/deployments"
@@ -55,7 +55,7 @@ async def server() -> AsyncIterator[TestServer]:
 
 
 def connected(server: BaseTestServer) -> Connection:
-    info = kopf.ConnectionInfo(server=str(server.make_url("")), token="t")
+    info = ConnectionInfo(server=str(server.make_url("")), token="t")
     return Connection(info, Metrics(lease="x"))
 
 

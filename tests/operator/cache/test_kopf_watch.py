@@ -23,6 +23,7 @@ from shop_operator.cache.kopf_watch import Backoffs, KopfWatch
 from shop_operator.cache.reflector import Comparison
 from shop_operator.kubernetes.client import Kube
 from shop_operator.kubernetes.connection import Connection
+from shop_operator.kubernetes.credentials import ConnectionInfo
 from shop_operator.objects.lenient import Unparsed
 from shop_operator.observability.metrics import Metrics
 
@@ -75,7 +76,7 @@ def sink() -> Sink:
 
 @pytest.fixture
 async def connection() -> Connection:
-    made = Connection(kopf.ConnectionInfo(server="http://api.test"), Metrics(lease="shop-operator"))
+    made = Connection(ConnectionInfo(server="http://api.test"), Metrics(lease="shop-operator"))
     await made.close()
     return made
 
@@ -439,7 +440,7 @@ async def watching(server: Server, sink: Sink) -> AsyncIterator[None]:
     app = web.Application()
     app.router.add_get("/{path:.*}", server.answer)
     async with TestServer(app) as api:
-        link = Connection(kopf.ConnectionInfo(server=str(api.make_url(""))), Metrics(lease="x"))
+        link = Connection(ConnectionInfo(server=str(api.make_url(""))), Metrics(lease="x"))
         kube = Kube(link.session, link.server, lambda: 1.0)
         lists = Comparison(kube, sink, "ShopService", None, resync=3600)
         watch = KopfWatch(
