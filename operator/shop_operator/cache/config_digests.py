@@ -12,7 +12,6 @@ import base64
 import hashlib
 import logging
 import secrets
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from weakref import WeakValueDictionary
 
 import orjson
 
+from shop_operator.cache.metadata_sink import MetadataSink
 from shop_operator.cache.unreadable import Unreadable
 from shop_operator.errors import Forbidden, Stale
 from shop_operator.names import FIELD_MANAGER, MANAGED_BY_LABEL, Key
@@ -140,8 +140,8 @@ class _Known:
     empty: bool = False
 
 
-class ConfigDigests:
-    """The digests, and the objects that each ShopService uses. A reflector.Sink for the metadata of both kinds.
+class ConfigDigests(MetadataSink):
+    """The digests, and the objects that each ShopService uses. Receives the metadata of both kinds.
 
     Args:
         api: the API server.
@@ -160,7 +160,7 @@ class ConfigDigests:
         enabled: bool = True,
         unreadable: Unreadable | None = None,
     ) -> None:
-        self._unreadable = Unreadable() if unreadable is None else unreadable
+        super().__init__(unreadable)
         self._enabled = enabled
         self._api = api
         self._key = key
@@ -258,40 +258,11 @@ class ConfigDigests:
             empty=not data,
         )
 
-    def seen(self, event: str | None, obj: Mapping[str, Any]) -> None:
-        """Handle an event of a watch."""
-        self._news(obj, gone=event == "DELETED")
-
-    def begin_list(self) -> None:
-        """Begin a LIST."""
-
-    def merge(self, items: Iterable[Mapping[str, Any]]) -> None:
-        """Handle one page of a LIST."""
-        for obj in items:
-            self._news(obj, gone=False)
-
-    def end_list(self, kind: str, namespace: str | None, found: AbstractSet[str], version: int) -> None:
-        """End a LIST that had exactly the objects with these UIDs."""
-        self._unreadable.swept(kind, namespace, found)
+    def _sweep(self, kind: str, namespace: str | None, found: AbstractSet[str], version: int) -> None:
         for reference, known in list(self._known.items()):
             inside = reference.kind == kind and namespace in {None, reference.namespace}
             if inside and known.uid and known.uid not in found and known.version <= version:
                 self._outdated(reference)
-
-    def abort_list(self) -> None:
-        """End a LIST that has failed."""
-
-    def not_served(self, kind: str, namespace: str | None) -> None:
-        """End a LIST whose kind is not served: it has no objects."""
-        self.end_list(kind, namespace, frozenset(), sys.maxsize)
-
-    def _news(self, obj: Mapping[str, Any], *, gone: bool) -> None:
-        try:
-            self._take(obj, gone=gone)
-        except Exception as error:  # noqa: BLE001  whatever an object holds, the next one is read
-            self._unreadable.found(obj, error)
-        else:
-            self._unreadable.readable(obj)
 
     def _take(self, obj: Mapping[str, Any], *, gone: bool) -> None:
         metadata = obj["metadata"]

@@ -4,12 +4,12 @@ Only the labels of namespaces are read, and only the level is stored. Only clust
 the roles edit and admin cannot.
 """
 
-import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, Final
 
+from shop_operator.cache.metadata_sink import MetadataSink
 from shop_operator.cache.unreadable import Unreadable
 from shop_operator.errors import InvalidSpec
 from shop_operator.names import Key
@@ -34,8 +34,8 @@ class _Seen:
     version: int
 
 
-class Namespaces:
-    """The levels. A reflector.Sink for the metadata of namespaces.
+class Namespaces(MetadataSink):
+    """The levels. Receives the metadata of namespaces.
 
     Args:
         default: the level of a namespace without the label.
@@ -53,7 +53,7 @@ class Namespaces:
         synced: Callable[[], None],
         unreadable: Unreadable | None = None,
     ) -> None:
-        self._unreadable = Unreadable() if unreadable is None else unreadable
+        super().__init__(unreadable)
         self._default = default
         self._protected = protected
         self._changed = changed
@@ -78,46 +78,29 @@ class Namespaces:
                 " protectedNamespaces."
             )
 
-    def seen(self, event: str | None, obj: Mapping[str, Any]) -> None:
-        """Store an event of a watch."""
-        self._news(obj, gone=event == "DELETED")
-
-    def begin_list(self) -> None:
-        """Begin a LIST."""
-
-    def merge(self, items: Iterable[Mapping[str, Any]]) -> None:
-        """Store one page of a LIST."""
-        for obj in items:
-            self._news(obj, gone=False)
-
-    def abort_list(self) -> None:
-        """End a LIST that has failed."""
-
     def end_list(self, kind: str, namespace: str | None, found: AbstractSet[str], version: int) -> None:
         """End a LIST that had exactly the namespaces with these UIDs."""
-        self._unreadable.swept(kind, namespace, found)
+        super().end_list(kind, namespace, found, version)
+        self._synced()
+
+    def _sweep(self, kind: str, namespace: str | None, found: AbstractSet[str], version: int) -> None:
+        del kind, namespace
         for name, seen in list(self._seen.items()):
             if seen.uid not in found and seen.version <= version:
                 self._forget(name)
-        self._synced()
 
-    def not_served(self, kind: str, namespace: str | None) -> None:
-        """End a LIST whose kind is not served: it has no objects."""
-        self.end_list(kind, namespace, frozenset(), sys.maxsize)
-
-    def _news(self, obj: Mapping[str, Any], *, gone: bool) -> None:
+    def _receive(self, obj: Mapping[str, Any], *, gone: bool) -> None:
         if isinstance(obj, Unparsed) and not gone:
+            # Its labels are unknown.
             self._unreadable.found(obj, obj.WHY)
-            return
-        try:
-            if gone:
-                self._forget(obj["metadata"]["name"])
-            else:
-                self._put(obj)
-        except Exception as error:  # noqa: BLE001  whatever an object holds, the next one is read
-            self._unreadable.found(obj, error)
         else:
-            self._unreadable.readable(obj)
+            super()._receive(obj, gone=gone)
+
+    def _take(self, obj: Mapping[str, Any], *, gone: bool) -> None:
+        if gone:
+            self._forget(obj["metadata"]["name"])
+        else:
+            self._put(obj)
 
     def _put(self, obj: Mapping[str, Any]) -> None:
         metadata = obj["metadata"]
