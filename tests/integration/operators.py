@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import httpx
 
+from shopdev.cluster.daemon import BOUND
 from tests.integration.cluster import Cluster
 from tests.waiting import wait_for
 
@@ -36,7 +37,7 @@ class Operator:
         join = [] if procs is None else ["sh", "-c", 'echo $$ > "$0" && exec "$@"', str(procs)]
         path = os.pathsep.join((str(_AS_IN_THE_IMAGE), str(ROOT / "operator")))
         self._process = subprocess.Popen(
-            [*join, *command],
+            [*BOUND, *join, *command],
             env={
                 **os.environ,
                 "PYTHONPATH": path,

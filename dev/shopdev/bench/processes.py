@@ -16,6 +16,7 @@ from typing import Final
 from shop_operator.status.writer import STATUS_PAUSE
 from shopdev.bench.apiserver import DEADLINE
 from shopdev.checkout import ROOT
+from shopdev.cluster.daemon import BOUND
 
 _HERE: Final = Path(__file__).parent
 _LONGER_THAN_A_STATUS_WAITS: Final = 2 * STATUS_PAUSE
@@ -27,7 +28,9 @@ class Operator:
     def __init__(self, command: Sequence[str], kubeconfig: Path, log: Path) -> None:
         env = {**os.environ, "PYTHONPATH": str(ROOT / "operator"), "KUBECONFIG": str(kubeconfig)}
         self._log = log
-        self._process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=log.open("wb"))
+        self._process = subprocess.Popen(
+            [*BOUND, *command], env=env, stdout=subprocess.DEVNULL, stderr=log.open("wb")
+        )
         self.pid = self._process.pid
         self._port: int | None = None
 

@@ -1,6 +1,7 @@
 """etcd, kube-apiserver and optionally kube-controller-manager: a real Kubernetes API without a node.
 
-The integration tests run it on loopback, without root access. The node runs the same programs in its network namespace.
+The integration tests run it on loopback, without root access: it ends with the thread that started it. The node runs the same
+programs in its network namespace: they outlive the command that started them.
 """
 
 import json
@@ -14,7 +15,7 @@ from types import MappingProxyType, TracebackType
 from typing import Self
 
 from shopdev.cluster import tools
-from shopdev.cluster.daemon import Daemon, wait_until
+from shopdev.cluster.daemon import BOUND, Daemon, wait_until
 from shopdev.cluster.pki import Authority
 from shopdev.ports import free_port
 
@@ -51,7 +52,7 @@ class ControlPlane:
         self.run_dir = run_dir
         self._flags = flags
         self.controller_manager = controller_manager
-        self.enter = enter
+        self._prefix = enter if node else (*BOUND, *enter)
         self.address = address
         self.port = port or free_port()
         self.node = node
@@ -95,7 +96,7 @@ class ControlPlane:
         client, peer = (f"http://127.0.0.1:{port}" for port in (self._etcd_client, self._etcd_peer))
         self._etcd.start(
             [
-                *self.enter,
+                *self._prefix,
                 *(str(self.bin / "etcd"), "--data-dir", str(self.run_dir / "etcd"), "--unsafe-no-fsync"),
                 *("--listen-client-urls", client, "--advertise-client-urls", client),
                 *("--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer),
@@ -143,7 +144,7 @@ class ControlPlane:
             flags |= {"endpoint-reconciler-type": "none"}
         flags |= self._flags
         command = [str(self.bin / "kube-apiserver"), *(f"--{key}={value}" for key, value in flags.items())]
-        self._apiserver.start([*self.enter, *command])
+        self._apiserver.start([*self._prefix, *command])
         wait_until(self._ready, "kube-apiserver", READY_SECONDS, self._apiserver)
 
     def stop_apiserver(self) -> None:
@@ -185,7 +186,7 @@ class ControlPlane:
             str(self.bin / "kube-controller-manager"),
             *(f"--{key}={value}" for key, value in flags.items()),
         ]
-        self._controllers.start([*self.enter, *command])
+        self._controllers.start([*self._prefix, *command])
 
     def _ready(self) -> bool:
         context = ssl.create_default_context(cafile=str(self.ca))

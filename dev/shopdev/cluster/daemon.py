@@ -12,10 +12,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from shopdev.cluster.progress import ClusterError
 
 LOG_LINES = 15
+BOUND: Final = ("setpriv", "--pdeathsig", "KILL")
+"""Command prefix for a process that ends with the thread that started it, also if a signal kills that one."""
 
 
 @dataclass(frozen=True)
