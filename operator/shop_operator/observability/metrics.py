@@ -9,6 +9,7 @@ Prometheus scrapes them, because metric objects for thousands of ShopServices wo
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
@@ -47,12 +48,11 @@ class Metrics:
             collector(registry=self._registry)
         self._resources = _Resources(wall)
         self._registry.register(self._resources)
-        self._reconciles = self._counter(
+        reconciles = self._counter(
             "controller_runtime_reconcile", "Completed reconciles by result.", ("controller", "result")
         )
-        for result in _RESULTS:
-            # The rate of the first event requires a zero before it.
-            self._reconciles.labels(CONTROLLER, result)
+        # The rate of the first event requires a zero before it.
+        self._reconciles = {result: reconciles.labels(CONTROLLER, result) for result in _RESULTS}
         self._errors = self._counter(
             "controller_runtime_reconcile_errors", "Reconciles that failed and are retried.", ("controller",)
         ).labels(CONTROLLER)
@@ -63,7 +63,7 @@ class Metrics:
         ).labels(CONTROLLER)
         self._reconcile_seconds = self._histogram(
             "controller_runtime_reconcile_time_seconds", "Duration of a reconcile.", ("controller",)
-        )
+        ).labels(CONTROLLER)
         self._active = self._gauge(
             "controller_runtime_active_workers", "Workers that are currently reconciling.", ("controller",)
         ).labels(CONTROLLER)
@@ -72,13 +72,16 @@ class Metrics:
             "Maximum number of concurrent reconciles.",
             ("controller",),
         ).labels(CONTROLLER)
-        self._requests = self._counter(
-            "rest_client_requests", "Requests to the API server.", ("code", "method")
+        # Cached, because prometheus_client needs several microseconds to find a child.
+        self._requests = cache(
+            self._counter("rest_client_requests", "Requests to the API server.", ("code", "method")).labels
         )
-        self._request_seconds = self._histogram(
-            "rest_client_request_duration_seconds",
-            "Time until the first byte of the API server's response.",
-            ("verb",),
+        self._request_seconds = cache(
+            self._histogram(
+                "rest_client_request_duration_seconds",
+                "Time until the first byte of the API server's response.",
+                ("verb",),
+            ).labels
         )
         self._depth = self._gauge("workqueue_depth", "ShopServices waiting in the queue.", ("name",)).labels(
             CONTROLLER
@@ -137,15 +140,15 @@ class Metrics:
 
     def request(self, method: str, code: int) -> None:
         """Count a response of the API server."""
-        self._requests.labels(str(code), method).inc()
+        self._requests(str(code), method).inc()
 
     def answered(self, method: str, took: float) -> None:
         """Record the seconds until the first byte of a response; that of a watch comes at once."""
-        self._request_seconds.labels(method).observe(took)
+        self._request_seconds(method).observe(took)
 
     def unanswered(self, method: str) -> None:
         """Count a request without a response: refused, reset or timed out. client-go uses the same code."""
-        self._requests.labels("<error>", method).inc()
+        self._requests("<error>", method).inc()
 
     def workers(self, number: int) -> None:
         """Set the maximum number of concurrent reconciles."""
@@ -186,10 +189,10 @@ class Metrics:
 
     def reconciled(self, result: str, took: float) -> None:
         """Count a pass; its result is success, error, requeue or requeue_after."""
-        self._reconciles.labels(CONTROLLER, result).inc()
+        self._reconciles[result].inc()
         if result == "error":
             self._errors.inc()
-        self._reconcile_seconds.labels(CONTROLLER).observe(took)
+        self._reconcile_seconds.observe(took)
 
     def succeeded(self, namespace: str, name: str) -> None:
         """Record a successful pass over a ShopService."""
