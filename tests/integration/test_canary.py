@@ -62,7 +62,7 @@ def backends(cluster: Cluster, namespace: str) -> dict[str, int]:
 
 def taken_over(cluster: Cluster, namespace: str, **spec: Any) -> None:
     """A ShopService whose first release the Rollout has completed."""
-    cluster.create(shopservice(namespace, rollout=CANARY, **{**ROUTE, **spec}))
+    cluster.create(shopservice(namespace, rollout=CANARY, monitoring={}, **{**ROUTE, **spec}))
     wait_for(lambda: cluster.find("Rollout", namespace, "web"))
     argo.healthy(cluster, namespace, "one")
     argo.select(cluster, namespace, stable="one", canary="one")
@@ -73,7 +73,7 @@ def test_given_a_running_service_when_it_gets_a_canary_then_its_pods_stay_until_
     cluster: Cluster, namespace: str, start: Start
 ) -> None:
     with start():
-        cluster.create(shopservice(namespace, replicas=3, **ROUTE))
+        cluster.create(shopservice(namespace, replicas=3, monitoring={}, **ROUTE))
         wait_for(lambda: cluster.find("Deployment", namespace, "web"))
         roll_out(cluster, namespace, "web")
         since = cluster.get("Deployment", namespace, "web")["metadata"]["resourceVersion"]

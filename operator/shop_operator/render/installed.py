@@ -33,10 +33,15 @@ def _canary(shop: ShopService, around: Surroundings) -> Iterator[NotInstalled]:
     canary = shop.spec.rollout.canary if shop.spec.rollout else None
     if canary is None:
         return
-    if not around.serves("Rollout") or not around.serves("AnalysisTemplate"):
+    if not around.serves("Rollout"):
         yield NotInstalled(
             f"{shop.name}: rollout.canary requires Argo Rollouts, which is not installed, so pods are replaced one after another;"
             " install it, or remove rollout.canary."
+        )
+    elif canary.analysis is not None and not around.serves("AnalysisTemplate"):
+        yield NotInstalled(
+            f"{shop.name}: rollout.canary.analysis requires the CustomResourceDefinition of AnalysisTemplate, which is not installed,"
+            " so the new version is not measured; install all CustomResourceDefinitions of Argo Rollouts, or remove analysis."
         )
     elif canary.analysis is not None and not around.prometheus:
         yield NotInstalled(

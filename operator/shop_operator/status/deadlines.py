@@ -12,6 +12,7 @@ from shop_operator.status.memory import StatusMemory
 from shop_operator.status.outcome import Outcome
 from shop_operator.status.verdicts.autoscaler import failing
 from shop_operator.status.verdicts.deployment import OVER, deadline_of, overdue, uncreated
+from shop_operator.status.verdicts.rollout import NO_CONTROLLER, unobserved
 from shop_operator.status.verdicts.verdict import Summaries
 
 # If the ReplicaSet of a new template exists already, the Deployment controller reports an exceeded deadline until the ReplicaSet
@@ -27,6 +28,7 @@ class Lasted(NamedTuple):
     Attributes:
         overdue: the Deployments that have exceeded their deadline beyond doubt.
         uncreated: the Deployments that have had no ReplicaSet for as long as their deadline.
+        unobserved: the Rollouts that Argo Rollouts has not observed for as long as their deadline.
         failed_autoscalers: the autoscalers that have not worked for three minutes.
         unmet: whether a dependency could not be met for as long as pods wait for dependencies.
         scaling: the Deployments whose wanted count has changed and has not been reached yet.
@@ -35,6 +37,7 @@ class Lasted(NamedTuple):
 
     overdue: AbstractSet[str]
     uncreated: AbstractSet[str]
+    unobserved: AbstractSet[str]
     failed_autoscalers: AbstractSet[tuple[str, str]]
     unmet: bool
     scaling: AbstractSet[str]
@@ -73,11 +76,13 @@ def observe(
         failing(children), now, _FAILED_AUTOSCALER, known=resuming.failed_autoscalers(shop.status)
     )
     lacking, soon = _uncreated(memory, shop, children, outcome, now)
+    ignored, idle = _unobserved(memory, shop, children, outcome, now)
     unmet, hopeless = _unmet(memory, shop, outcome, now)
-    looks = (doubt, broken, soon, hopeless)
+    looks = (doubt, broken, soon, idle, hopeless)
     return Lasted(
         overdue=lacking | {name for name, _ in late},
         uncreated=lacking,
+        unobserved=ignored,
         failed_autoscalers=failed_autoscalers,
         unmet=unmet,
         scaling=_scaling(memory, shop, children),
@@ -92,15 +97,29 @@ def _uncreated(
     if any(isinstance(each, InvalidSpec) for each in outcome.problems):
         return frozenset(), None
     found = uncreated(children)
-    messages = (
-        resuming.deployment_messages(shop.status)
-        if found and shop.status.get("observedGeneration") == shop.generation
-        else {}
-    )
+    messages = _messages(shop, "Deployment") if found else {}
     known = [each for each in found if OVER in messages.get(each[0], "")]
     deadline = deadline_of(outcome.pods or shop) if found else 0
     late, soon = memory.uncreated.see(found, now, deadline, known=known)
     return frozenset(name for name, _ in late), soon
+
+
+def _unobserved(
+    memory: StatusMemory, shop: ShopService, children: Summaries, outcome: Outcome, now: float
+) -> tuple[frozenset[str], float | None]:
+    """A Rollout has no status without a controller, and no condition says so."""
+    found = unobserved(children)
+    messages = _messages(shop, "Rollout") if found else {}
+    known = [each for each in found if NO_CONTROLLER in messages.get(each[0], "")]
+    deadline = deadline_of(outcome.pods or shop) if found else 0
+    ignored, soon = memory.unobserved.see(found, now, deadline, known=known)
+    return frozenset(name for name, *_ in ignored), soon
+
+
+def _messages(shop: ShopService, kind: str) -> dict[str, str]:
+    """The messages of the status about children that are not ready, if it is about the current spec."""
+    current = shop.status.get("observedGeneration") == shop.generation
+    return resuming.messages(shop.status, kind) if current else {}
 
 
 def _unmet(

@@ -21,6 +21,7 @@ class StatusMemory:
         overdue: the Deployments that report that their deadline is exceeded, with their generations.
         failed_autoscalers: the autoscalers that report that they do not work.
         uncreated: the Deployments whose newest ReplicaSet the cluster does not allow, with their generations.
+        unobserved: the Rollouts that Argo Rollouts has not observed, with the generations of each and of its Deployment.
         unmet: whether a dependency cannot be met.
         scaling: by Deployment, its wanted count, and whether that has not been reached yet.
     """
@@ -33,6 +34,7 @@ class StatusMemory:
     overdue: Lasting[tuple[str, int]] = field(default_factory=Lasting)
     failed_autoscalers: Lasting[tuple[str, str]] = field(default_factory=Lasting)
     uncreated: Lasting[tuple[str, int]] = field(default_factory=Lasting)
+    unobserved: Lasting[tuple[str, int, int]] = field(default_factory=Lasting)
     unmet: Lasting[str] = field(default_factory=Lasting)
     scaling: dict[str, tuple[int, bool]] = field(default_factory=dict)
 

@@ -9,12 +9,12 @@ from shop_operator.status.verdicts.deployment import SCALING
 from shop_operator.wording import printable, steady
 
 
-def deployment_messages(status: Mapping[str, Any]) -> dict[str, str]:
-    """The message about each Deployment that is not ready."""
+def messages(status: Mapping[str, Any], kind: str) -> dict[str, str]:
+    """The message about each child of a kind that is not ready, by its name."""
     return {
         each["name"]: each["message"]
         for each in status.get("children", ())
-        if each["kind"] == "Deployment" and not each["ready"]
+        if each["kind"] == kind and not each["ready"]
     }
 
 

@@ -230,6 +230,7 @@ def _observed(
         scaling=facts.scaling,
         failed_autoscalers=facts.failed_autoscalers,
         uncreated=facts.uncreated,
+        unobserved=facts.unobserved,
         unmet=facts.unmet,
         release=outcome.release,
         rolled_back=outcome.pods is not None or bool(outcome.unrestored),

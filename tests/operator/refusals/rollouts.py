@@ -77,8 +77,34 @@ REFUSALS = (
     ),
     Refusal(
         "an analysis of an objective that does not exist",
-        {"rollout": {"canary": {"steps": [{"weight": 10}], "analysis": {"slos": ["fast"]}}}},
+        {
+            "rollout": {"canary": {"steps": [{"weight": 10}], "analysis": {"slos": ["fast"]}}},
+            "monitoring": {},
+        },
         spec.UNKNOWN_SLO,
+    ),
+    Refusal(
+        "an analysis without monitoring",
+        {"rollout": {"canary": {"steps": [{"weight": 10}], "analysis": {"maxErrorRate": "1%"}}}},
+        spec.UNMEASURED,
+    ),
+    *(
+        Refusal(
+            f"a canary scaled by a queue whose address is {where}",
+            {
+                "rollout": {"canary": {"steps": [{"weight": 10}]}},
+                "autoscaling": {"maxReplicas": 9, "queue": {"urlFrom": "QUEUE", "region": "eu-west-1"}},
+                **variables,
+            },
+            spec.UNREADABLE_QUEUE,
+        )
+        for where, variables in (
+            ("in envFrom", {"envFrom": [{"secretRef": {"name": "queues"}}]}),
+            (
+                "in a Secret",
+                {"env": [{"name": "QUEUE", "valueFrom": {"secretKeyRef": {"name": "queues", "key": "url"}}}]},
+            ),
+        )
     ),
     Refusal(
         "a pause without a unit",

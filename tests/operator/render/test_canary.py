@@ -21,7 +21,7 @@ STABLE = {"web": LiveRollout(replicas=5, stable=True, available=True)}
 
 
 def shop(**spec: Any) -> ShopService:
-    return ShopService("web", "ns", "uid", 1, document={"image": "shop:2", **spec})
+    return ShopService("web", "ns", "uid", 1, document={"image": "shop:2", "monitoring": {}, **spec})
 
 
 def found(kind: str, objects: list[dict[str, Any]]) -> dict[str, Any]:

@@ -158,6 +158,11 @@ async def test_given_an_automatic_rollback_when_the_rejected_spec_is_planned_the
             "http://prometheus:9090",
             "requires Argo Rollouts, which is not installed",
         ),
+        (
+            frozenset({"Deployment", "Rollout"}),
+            "http://prometheus:9090",
+            "requires the CustomResourceDefinition of AnalysisTemplate, which is not installed",
+        ),
         (None, "", "requires the address of Prometheus"),
         (None, "http://prometheus:9090", ""),
     ],
@@ -166,7 +171,8 @@ def test_given_a_canary_when_the_cluster_lacks_a_part_of_it_then_the_problem_nam
     served: frozenset[str] | None, prometheus: str, said: str
 ) -> None:
     canary = {"steps": [{"weight": 10}], "analysis": {"maxErrorRate": "1%"}}
-    shop = ShopService("web", "ns", "u", 1, document={"image": "shop:1", "rollout": {"canary": canary}})
+    spec = {"image": "shop:1", "rollout": {"canary": canary}, "monitoring": {}}
+    shop = ShopService("web", "ns", "u", 1, document=spec)
 
     problems = prepare(shop, Facts(served=served, prometheus=prometheus)).problems
 

@@ -35,6 +35,41 @@ async def test_given_a_changed_replica_count_then_ready_reports_scaling_until_it
     assert world.condition("Ready")["reason"] == "PodsUnavailable"
 
 
+async def test_given_argo_rollouts_without_a_controller_when_the_deadline_passes_then_the_shopservice_is_stalled(
+    world: World,
+) -> None:
+    available = [*DONE, {"type": "Available", "status": "True"}]
+    world.shop()
+    await world.pass_()
+    state(world, available, **FULL)
+    world.shop(rollout={"canary": {"steps": [{"weight": 10}]}, "progressDeadlineSeconds": 60})
+    await world.pass_()
+    state(world, available, **FULL)
+
+    left = await world.pass_()
+    assert left is not None
+    assert 0 < left <= 60
+    assert world.condition("Stalled")["status"] == "False"
+    world.clock.now += left
+    await world.pass_()
+    world.restart()
+    await world.pass_()
+
+    ready = world.condition("Ready")
+    assert ready["reason"] == "RolloutDegraded"
+    assert (
+        "has not been observed by Argo Rollouts for 60 s; check that its controller runs" in ready["message"]
+    )
+    assert world.condition("Stalled")["status"] == "True"
+    assert world.condition("Available")["status"] == "True"
+
+    live = world.edit("Rollout")
+    seen = {"observedGeneration": "9", "workloadObservedGeneration": "9", "phase": "Progressing"}
+    world.see({**live, "status": seen})
+    await world.pass_()
+    assert world.condition("Stalled")["status"] == "False"
+
+
 UNCREATED = {
     "type": "Progressing",
     "status": "False",

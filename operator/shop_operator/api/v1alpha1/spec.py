@@ -9,6 +9,7 @@ from typing import Final, Literal, Self
 
 from pydantic import ConfigDict, model_validator
 
+from shop_operator.api.v1alpha1.canary import Canary
 from shop_operator.api.v1alpha1.common_metadata import CommonMetadata
 from shop_operator.api.v1alpha1.container import Command, Image, ImagePullSecrets
 from shop_operator.api.v1alpha1.dependencies import DependsOn
@@ -34,7 +35,8 @@ DEFAULT_PORT: Final = 8080
 MISSING_GATEWAY: Final = "routes require a gateway: set spec.gateway.name to the Gateway that serves them"
 _GATEWAY_RULE: Final = ("!has(self.routes) || size(self.routes) == 0 || has(self.gateway)", MISSING_GATEWAY)
 UNKNOWN_SLO: Final = "rollout.canary.analysis.slos must name objectives of monitoring.slos with the indicator availability or latency"
-_ANALYSIS: Final = "self.rollout.canary.analysis"
+_CANARY: Final = "self.rollout.canary"
+_ANALYSIS: Final = f"{_CANARY}.analysis"
 _SLO_RULE: Final = (
     (
         f"!has(self.rollout) || !has(self.rollout.canary) || !has({_ANALYSIS}) || !has({_ANALYSIS}.slos)"
@@ -43,12 +45,36 @@ _SLO_RULE: Final = (
     ),
     UNKNOWN_SLO,
 )
+UNMEASURED: Final = (
+    "rollout.canary.analysis requires monitoring, by which Prometheus finds the pods: set monitoring, with enabled: false if"
+    " another scrape configuration finds them, or remove analysis"
+)
+_MONITORING_RULE: Final = (
+    f"!has(self.rollout) || !has({_CANARY}) || !has({_ANALYSIS}) || has(self.monitoring)",
+    UNMEASURED,
+)
+UNREADABLE_QUEUE: Final = (
+    "with rollout.canary, KEDA cannot read autoscaling.queue.urlFrom from a ConfigMap or Secret: name a variable of env that has"
+    " a value, or set autoscaling.queue.url"
+)
+_QUEUE_RULE: Final = (
+    (
+        f"!has(self.rollout) || !has({_CANARY}) || !has(self.autoscaling) || !has(self.autoscaling.queue)"
+        " || !has(self.autoscaling.queue.urlFrom)"
+        " || (has(self.env) && self.env.exists(e, e.name == self.autoscaling.queue.urlFrom && has(e.value)))"
+    ),
+    UNREADABLE_QUEUE,
+)
 
 
 class ShopServiceSpec(Model):
     """Desired state of one microservice. The operator reconciles its Deployments, Services, HorizontalPodAutoscalers, HTTPRoutes, ServiceAccount and other objects to match it."""
 
-    model_config = ConfigDict(json_schema_extra=rules(REPLICAS_RULE, _GATEWAY_RULE, _SLO_RULE, SLEEP_RULE))
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            REPLICAS_RULE, _GATEWAY_RULE, _SLO_RULE, _MONITORING_RULE, _QUEUE_RULE, SLEEP_RULE
+        )
+    )
 
     image: Image
     """Container image, with a tag or a digest."""
@@ -114,13 +140,28 @@ class ShopServiceSpec(Model):
             raise ValueError(MISSING_GATEWAY)
         if not self._analyzed() <= self._of_requests():
             raise ValueError(UNKNOWN_SLO)
+        if self._canary is not None and self._canary.analysis is not None and self.monitoring is None:
+            raise ValueError(UNMEASURED)
+        if self._canary is not None and not self._queue_is_readable():
+            raise ValueError(UNREADABLE_QUEUE)
         check_lifecycle(self.lifecycle, self.termination_grace_period_seconds, self.port)
         return self
 
+    @property
+    def _canary(self) -> Canary | None:
+        return self.rollout.canary if self.rollout else None
+
     def _analyzed(self) -> set[str]:
         """The objectives that a canary release is measured by."""
-        canary = self.rollout.canary if self.rollout else None
+        canary = self._canary
         return set((canary.analysis.slos if canary and canary.analysis else None) or ())
+
+    def _queue_is_readable(self) -> bool:
+        """Whether the address of the queue of the web Deployment is in the spec: KEDA finds no variables in a Rollout."""
+        queue = self.autoscaling.queue if self.autoscaling else None
+        if queue is None or queue.url_from is None:
+            return True
+        return any(each.name == queue.url_from and each.value is not None for each in self.env or ())
 
     def _of_requests(self) -> set[str]:
         """The objectives about requests, which a version answers."""

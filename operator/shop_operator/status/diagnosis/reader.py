@@ -82,7 +82,7 @@ class Reader:
         late = memory.late = self._late(memory, shop, children, problems)
         memory.looked = {name: found for name, found in memory.looked.items() if name in late}
         memory.words = {name: found for name, found in memory.words.items() if name in late}
-        messages = resuming.deployment_messages(shop.status)
+        messages = resuming.messages(shop.status, "Deployment")
         next_look: float | None = None
         for name, since in late.items():
             due = memory.looked[name][0] + _LOOK_AGAIN if name in memory.looked else since + _PATIENCE
@@ -105,7 +105,7 @@ class Reader:
         known = memory.late
         if known is None:
             # A message that says more than the Deployment itself means that an earlier process has inspected the pods.
-            messages = resuming.deployment_messages(shop.status)
+            messages = resuming.messages(shop.status, "Deployment")
             known = {
                 name: float("-inf")
                 for name in found & messages.keys()

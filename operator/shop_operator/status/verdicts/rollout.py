@@ -8,11 +8,14 @@ from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 from shop_operator.objects.rollouts import observed
+from shop_operator.objects.summary import Summary
 from shop_operator.status.diagnosis import Diagnosis
-from shop_operator.status.verdicts.verdict import READY_VERDICT, Input, Verdict, first_answer
+from shop_operator.status.verdicts.verdict import READY_VERDICT, Input, Summaries, Verdict, first_answer
 from shop_operator.wording import clause, number
 
 ABORTED: Final = "CanaryAborted"
+NO_CONTROLLER: Final = "; check that its controller runs and watches this namespace"
+"""The end of the message about a Rollout that Argo Rollouts has not observed for too long."""
 _HEALTHY: Final = "Healthy"
 _DEGRADED: Final = "Degraded"
 _PAUSED: Final = "Paused"
@@ -38,6 +41,8 @@ class _Rollout(NamedTuple):
         first: whether no release has been completed yet.
         handing_back: whether its Deployment takes its pods over.
         seen: whether its status is about its spec and about the newest pod template.
+        ignored: whether it has not been for as long as the deadline.
+        deadline: the progress deadline, in seconds.
         canary: the step, the number of steps, the weight, and the pause.
         diagnosis: of pods that do not become ready; None without one.
     """
@@ -52,6 +57,8 @@ class _Rollout(NamedTuple):
     first: bool
     handing_back: bool
     seen: bool
+    ignored: bool
+    deadline: int
     canary: Mapping[str, Any]
     diagnosis: Diagnosis | None
 
@@ -59,7 +66,6 @@ class _Rollout(NamedTuple):
 def judge(child: Input) -> Verdict:
     """Judge a Rollout."""
     spec, state = child.summary["spec"], child.summary["status"]
-    deployment = child.children.get(("Deployment", child.name), {"metadata": {}})
     return first_answer(
         _CHAIN,
         _Rollout(
@@ -73,7 +79,9 @@ def judge(child: Input) -> Verdict:
             not state.get("stableRS"),
             # A release that a user has paused has steps.
             bool(child.summary.get("paused")) and not child.summary["canary"]["steps"],
-            observed(child.summary, deployment),
+            _is_seen(child.summary, _deployment(child.name, child.children)),
+            child.name in child.known.unobserved,
+            child.deadline,
             child.summary["canary"],
             child.known.diagnoses.get(child.name),
         ),
@@ -85,9 +93,16 @@ def _handing_back(rollout: _Rollout) -> Verdict | None:
 
 
 def _unobserved(rollout: _Rollout) -> Verdict | None:
-    if rollout.seen and rollout.phase:
+    if rollout.seen:
         return None
-    return Verdict(ready=False, reason="RollingOut", message="has not been observed by Argo Rollouts yet")
+    if not rollout.ignored:
+        return Verdict(ready=False, reason="RollingOut", message="has not been observed by Argo Rollouts yet")
+    return Verdict(
+        ready=False,
+        reason="RolloutDegraded",
+        message=f"has not been observed by Argo Rollouts for {rollout.deadline} s{NO_CONTROLLER}",
+        stuck=True,
+    )
 
 
 def _aborted(rollout: _Rollout) -> Verdict | None:
@@ -138,6 +153,28 @@ def _releasing(rollout: _Rollout) -> Verdict | None:
 
 
 _CHAIN: Final = (_handing_back, _unobserved, _aborted, _diagnosed, _first, _complete, _releasing)
+
+
+def unobserved(children: Summaries) -> set[tuple[str, int, int]]:
+    """The Rollouts whose status is not about their spec and the newest pod template, with the generations of both."""
+    return {
+        (name, _generation(summary), _generation(_deployment(name, children)))
+        for (kind, name), summary in children.items()
+        if kind == "Rollout" and not _is_seen(summary, _deployment(name, children))
+    }
+
+
+def _is_seen(rollout: Summary, deployment: Summary) -> bool:
+    return bool(rollout["status"].get("phase")) and observed(rollout, deployment)
+
+
+def _deployment(name: str, children: Summaries) -> Summary:
+    return children.get(("Deployment", name), {"metadata": {}})
+
+
+def _generation(summary: Summary) -> int:
+    found: int = summary["metadata"].get("generation", 0)
+    return found
 
 
 def _share(rollout: _Rollout) -> str:

@@ -54,6 +54,7 @@ class Known:
         scaling: the Deployments whose wanted count has changed and has not been reached yet.
         failed_autoscalers: the autoscalers (kind, name) that have not worked for three minutes.
         uncreated: the Deployments that have had no ReplicaSet for their newest template for as long as their deadline.
+        unobserved: the Rollouts that Argo Rollouts has not observed for as long as their deadline.
     """
 
     dependencies: Dependencies | None = None
@@ -62,6 +63,7 @@ class Known:
     scaling: AbstractSet[str] = frozenset()
     failed_autoscalers: AbstractSet[tuple[str, str]] = frozenset()
     uncreated: AbstractSet[str] = frozenset()
+    unobserved: AbstractSet[str] = frozenset()
 
 
 class Input(NamedTuple):
