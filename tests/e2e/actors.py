@@ -2,18 +2,25 @@
 
 import json
 import subprocess
+import sys
 import uuid
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 import httpx
 
 from tests.waiting import wait_for
 
+_ROOT: Final = Path(__file__).resolve().parents[2]
+_PLUGIN: Final = (
+    "import sys; from shop_operator.cli.commands import main; sys.argv[0] = 'kubectl-shop'; main()"
+)
+
 
 @dataclass(frozen=True)
 class Cluster:
-    """kubectl and helm on the cluster under test."""
+    """kubectl with the plugin, and helm, on the cluster under test."""
 
     env: dict[str, str]
 
@@ -23,6 +30,14 @@ class Cluster:
         )
         assert done.returncode == 0, f"kubectl {' '.join(arguments)}: {done.stderr}"
         return done.stdout
+
+    def shop(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """`kubectl shop` in the namespace of the shop."""
+        command = [sys.executable, "-c", _PLUGIN, "-n", "shop", *arguments]
+        environment = {**self.env, "PYTHONPATH": str(_ROOT / "operator")}
+        return subprocess.run(
+            command, env=environment, capture_output=True, text=True, check=False, timeout=120
+        )
 
     def helm(self, *arguments: str) -> str:
         done = subprocess.run(

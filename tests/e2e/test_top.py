@@ -1,11 +1,8 @@
 """`kubectl shop top` and `recommend` on the shop of the node, through the proxy of a real API server and with real CPU."""
 
 import json
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,15 +10,6 @@ import pytest
 
 from tests.e2e.actors import Cluster, Shop
 from tests.waiting import wait_for
-
-ROOT = Path(__file__).resolve().parents[2]
-PROGRAM = "import sys; from shop_operator.cli.commands import main; sys.argv[0] = 'kubectl-shop'; main()"
-
-
-def kubectl_shop(cluster: Cluster, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-c", PROGRAM, "-n", "shop", *arguments]
-    environment = {**cluster.env, "PYTHONPATH": str(ROOT / "operator")}
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
 
 
 @pytest.fixture
@@ -48,7 +36,7 @@ def test_given_requests_when_top_runs_then_it_shows_their_rate_the_queue_and_rea
     assert shop.products()
 
     def measured() -> dict[str, dict[str, Any]] | None:
-        done = kubectl_shop(cluster, "top", "product", "--scrape", "--interval", "3", "-o", "json")
+        done = cluster.shop("top", "product", "--scrape", "--interval", "3", "-o", "json")
         assert done.returncode == 0, done.stderr
         rows = {each["workload"]: each for each in json.loads(done.stdout)}
         # The metrics API has a new pod after its second measurement.
@@ -70,7 +58,7 @@ def test_given_requests_when_top_runs_then_it_shows_their_rate_the_queue_and_rea
 
 
 def test_given_a_short_measurement_when_recommend_runs_then_it_refuses_to_guess(cluster: Cluster) -> None:
-    done = kubectl_shop(cluster, "recommend", "product", "--sample", "1s")
+    done = cluster.shop("recommend", "product", "--sample", "1s")
 
     assert done.returncode == 6, done.stdout + done.stderr
     assert "metrics API has" in done.stderr

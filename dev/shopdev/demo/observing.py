@@ -9,6 +9,8 @@ from shopdev.demo import traces
 from shopdev.demo.addons import OBSERVABILITY, jaeger, prometheus
 from shopdev.demo.target import LocalNode, Target
 
+OPERATOR_VALUES = ("--set", f"prometheus.address={prometheus.ADDRESS}")
+"""The new versions of canary releases are measured, if Argo Rollouts is installed as well."""
 SHOP_VALUES = (
     "--set",
     f"global.tracing.endpoint={jaeger.RECEIVER}",

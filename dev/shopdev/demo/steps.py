@@ -14,7 +14,7 @@ from shopdev.console import Steps, run, say
 from shopdev.demo import namespaces
 from shopdev.demo.customer import FirstCustomer
 from shopdev.demo.images import Image, write_references
-from shopdev.demo.observing import SHOP_VALUES, Backends
+from shopdev.demo.observing import OPERATOR_VALUES, SHOP_VALUES, Backends
 from shopdev.demo.target import (
     AWS_NAMESPACE,
     OPERATOR_NAMESPACE,
@@ -50,7 +50,11 @@ def install(target: Target, backends: Backends | None = None) -> None:
             "shop-operator",
             OPERATOR_NAMESPACE,
             "shop-operator",
-            [*_image_flags("image", built["operator"]), *_emulated_queues(target)],
+            [
+                *_image_flags("image", built["operator"]),
+                *_emulated_queues(target),
+                *(OPERATOR_VALUES if backends else ()),
+            ],
         )
     with steps.step("AWS emulator" if target.emulated else "AWS account", "10 s"):
         if target.emulated:

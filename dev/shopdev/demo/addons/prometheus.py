@@ -16,6 +16,8 @@ from shopdev.demo import addons
 from shopdev.demo.target import OPERATOR_NAMESPACE, SHOP_NAMESPACE, Target
 
 PORT = 9090
+ADDRESS = f"http://prometheus.{addons.OBSERVABILITY}.svc.cluster.local:{PORT}"
+"""The URL for other programs of the cluster: the value `prometheus.address` of the operator's chart."""
 CRD = "monitoring.coreos.com_prometheusrules.yaml"
 RULES = "prometheus-rules"
 KUBE_STATE_METRICS = "kube_"
