@@ -27,7 +27,7 @@ STEPS: Final = [{"weight": FIRST_WEIGHT, "pause": "25s"}, {"weight": 50, "pause"
 ANALYSIS: Final = {"maxErrorRate": "1%", "maxLatencyMs": SLOWEST_MS, "slos": ["availability"]}
 AVAILABILITY: Final = {
     "name": "availability",
-    "objective": "99%",
+    "objective": "99",
     "indicator": {"availability": {}},
 }
 SECONDS: Final = 90.0
