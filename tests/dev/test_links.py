@@ -7,6 +7,8 @@ from typing import Final
 
 import pytest
 
+from tests.headings import anchors
+
 ROOT: Final = Path(__file__).resolve().parents[2]
 PAGES: Final = [
     *sorted(ROOT.glob("*.md")),
@@ -15,21 +17,11 @@ PAGES: Final = [
 ]
 _CODE: Final = re.compile(r"^```.*?^```$|`[^`\n]*`", re.MULTILINE | re.DOTALL)
 _LINK: Final = re.compile(r"\]\((?P<target>[^()\s]+)\)")
-_HEADING: Final = re.compile(r"^#+ (.+)$", re.MULTILINE)
 # In the documents at the root, paths are relative to it.
 _PATH: Final = re.compile(
     r"`((?:charts|dev|docs|manifests|operator|requirements|services|tests|\.github|\.ci)/[\w./*-]+)`"
 )
 _ELSEWHERE: Final = ("https://", "http://", "mailto:")
-
-
-def anchors(page: str) -> set[str]:
-    """The fragments of the headings of a page, as on GitHub; the headings must differ."""
-    without_blocks = re.sub(r"^```.*?^```$", "", page, flags=re.MULTILINE | re.DOTALL)
-    return {
-        re.sub(r"[^\w -]", "", re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading).lower()).replace(" ", "-")
-        for heading in _HEADING.findall(without_blocks)
-    }
 
 
 def dead(page: Path) -> Iterator[str]:

@@ -4,6 +4,8 @@ import json
 import subprocess
 import sys
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -65,6 +67,28 @@ class Cluster:
         selector = f"shopservice.dev/name={service},app.kubernetes.io/component={component}"
         items = self.get("pods", "-n", "shop", "-l", selector)["items"]
         return [pod for pod in items if "deletionTimestamp" not in pod["metadata"]]
+
+    @contextmanager
+    def stopped_worker(self, service: str, worker: str) -> Iterator[None]:
+        """A ShopService without pods of a worker, until the end of the block."""
+        workers = self.get("shopservice", service, "-n", "shop")["spec"]["workers"]
+        (index,) = (number for number, each in enumerate(workers) if each["name"] == worker)
+        selector = f"shopservice.dev/name={service},app.kubernetes.io/component={worker}"
+        self._set_replicas(service, index, 0)
+        try:
+            # A pod that is being deleted may still receive a message.
+            wait_for(
+                lambda: not self.get("pods", "-n", "shop", "-l", selector)["items"],
+                90,
+                what=f"no pod of {service}-{worker}",
+            )
+            yield
+        finally:
+            self._set_replicas(service, index, workers[index]["replicas"])
+
+    def _set_replicas(self, service: str, worker: int, replicas: int) -> None:
+        patch = [{"op": "replace", "path": f"/spec/workers/{worker}/replicas", "value": replicas}]
+        self.kubectl("patch", "shopservice", service, "-n", "shop", "--type", "json", "-p", json.dumps(patch))
 
     def out_of_memory(self, namespace: str) -> list[str]:
         """The containers, as pod/container, that were killed at their memory limit."""
