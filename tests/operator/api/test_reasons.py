@@ -82,7 +82,7 @@ def announced() -> set[str]:
         for node in ast.walk(tree)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Announcement"
     ]
-    named = {node.args[0].value for node in calls if isinstance(node.args[0], ast.Constant)}
+    named = {ast.literal_eval(node.args[0]) for node in calls if isinstance(node.args[0], ast.Constant)}
     return named | {cause.READY, "WaitingForDependencies"}
 
 

@@ -78,7 +78,7 @@ async def test_given_passes_over_one_namespace_at_the_same_time_then_it_is_liste
 
     of_first, of_second = await asyncio.gather(unlabeled.children(first), unlabeled.children(second))
 
-    assert (of_first, of_second) == ({A}, {B})
+    assert [of_first, of_second] == [{A}, {B}]
     assert api.lists == {"ns": 1}
 
 
