@@ -10,11 +10,9 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from playwright.sync_api import Page, expect
 
 from shopdev.checkout import ROOT
 from shopdev.documentation.version import version
-from tests.pages import chromium
 
 PAGES: Final = [
     *sorted(ROOT.glob("*.md")),
@@ -22,8 +20,6 @@ PAGES: Final = [
     *sorted((ROOT / "services").rglob("README.md")),
     *sorted((ROOT / "charts").glob("*/README.md")),
 ]
-SECONDS: Final = 20_000
-"""Milliseconds until a page must show something, also on a busy machine."""
 LOADING: Final = {
     ("script", "src"),
     ("img", "src"),
@@ -170,51 +166,3 @@ def test_given_a_page_then_its_lists_and_tables_are_complete_in_the_site(page: P
     assert re.findall(r"^```\n(?:- |1\. |\| ).*", text, re.MULTILINE) == [], (
         "add an empty line after the block"
     )
-
-
-@pytest.fixture(scope="module")
-def tab(site: Path) -> Iterator[tuple[Page, list[str]]]:
-    """A tab, and what it requested that is no file of the site."""
-    with chromium() as browser:
-        page = browser.new_page()
-        requests: list[str] = []
-        page.on("request", lambda request: requests.append(request.url))
-        page.on("pageerror", lambda error: requests.append(str(error)))
-        yield page, requests
-
-
-def elsewhere(site: Path, requests: list[str]) -> list[str]:
-    return [each for each in requests if not each.startswith((site.as_uri(), "blob:", "data:"))]
-
-
-@pytest.mark.slow
-def test_given_a_page_with_diagrams_when_opened_as_a_file_then_they_are_drawn_from_files_only(
-    site: Path, tab: tuple[Page, list[str]]
-) -> None:
-    page, requests = tab
-    page.goto((site / "explanation/architecture.html").as_uri())
-
-    expect(page.locator("div.mermaid")).to_have_count(2, timeout=SECONDS)
-    heights = [each.bounding_box() for each in page.locator("div.mermaid").all()]
-    assert all(box and box["height"] > 100 for box in heights), heights
-    assert any(each.endswith("mermaid.js") for each in requests)
-    assert elsewhere(site, requests) == []
-
-
-@pytest.mark.slow
-def test_given_a_page_opened_as_a_file_when_a_reason_is_searched_then_its_page_is_found(
-    site: Path, tab: tuple[Page, list[str]]
-) -> None:
-    page, requests = tab
-    page.goto((site / "index.html").as_uri())
-
-    page.get_by_role("textbox", name="Search").fill("AutoscalerNotWorking")
-
-    found = page.locator(".md-search-result__link").first
-    expect(found).to_be_visible(timeout=SECONDS)
-    assert (
-        (found.get_attribute("href") or "")
-        .partition(".html")[0]
-        .endswith(("reference/conditions", "how-to/scale-by-queue", "tutorial/your-first-shopservice"))
-    )
-    assert elsewhere(site, requests) == []
