@@ -73,7 +73,7 @@ class Cluster:
         """A ShopService without pods of a worker, until the end of the block."""
         workers = self.get("shopservice", service, "-n", "shop")["spec"]["workers"]
         (index,) = (number for number, each in enumerate(workers) if each["name"] == worker)
-        selector = f"shopservice.dev/name={service},app.kubernetes.io/component={worker}"
+        selector = f"shopservice.dev/name={service},app.kubernetes.io/component=worker-{worker}"
         self._set_replicas(service, index, 0)
         try:
             # A pod that is being deleted may still receive a message.

@@ -1,6 +1,6 @@
 """The program of the service that test_canary.py releases: the HTTP frame and the metrics of the services of the shop, and a fault.
 
-VERSION is in each response. With FAIL_EVERY, every so manieth response is a 500. With DELAY_SECONDS, each response is late.
+VERSION is in each response. With FAIL_EVERY, one response in that many is a 500. With DELAY_SECONDS, each response is late.
 """
 
 import itertools
