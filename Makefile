@@ -70,6 +70,11 @@ bench: .venv tools ## Measure the speed and memory of the operator, in about 15 
 bench-shop: .venv tools ## Measure CPU, memory and AWS calls of the shop, in about 20 minutes
 	$(BIN)/python dev/bench shop
 
+.PHONY: pictures
+pictures: .venv ## Take the pictures of the documentation on the local node, in about 20 minutes
+	PICTURES=1 $(PYTEST) --timeout=900 tests/e2e/test_ui.py tests/e2e/test_dashboard.py
+	$(BIN)/python dev/bench scaling
+
 .PHONY: test-unit
 test-unit: .venv helm
 	$(call stage,unit and contract tests)

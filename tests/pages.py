@@ -112,9 +112,8 @@ class Visitor:
         return [*self.problems, *found, *([f"{wider} px too wide"] if wider > 0 else [])]
 
 
-def appearances(browser: Browser, link: str) -> Iterator[tuple[str, Visitor]]:
-    """A tab in light and one in dark colors, each wide and narrow. The first one opens the link."""
-    state: Any = None
+def appearances(browser: Browser, link: str, state: Any = None) -> Iterator[tuple[str, Visitor]]:
+    """A tab in light and one in dark colors, each wide and narrow. Without the state of a browser, the first one opens the link."""
     for scheme in _SCHEMES:
         for name, size in (("wide", WIDE), ("narrow", NARROW)):
             context = browser.new_context(
