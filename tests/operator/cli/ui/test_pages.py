@@ -55,6 +55,32 @@ def test_given_a_shopservice_when_its_page_is_shown_then_it_has_what_explain_and
 
 
 @pytest.mark.parametrize(
+    ("kind", "status", "badge"),
+    [
+        ("Ready", "True", "good"),
+        ("Ready", "False", "bad"),
+        ("Progressing", "True", "busy"),
+        ("Progressing", "False", "good"),
+        ("Reconciling", "True", "busy"),
+        ("Stalled", "True", "bad"),
+        ("Stalled", "Unknown", "idle"),
+    ],
+)
+def test_given_a_condition_when_its_page_is_shown_then_its_badge_is_by_what_the_status_means(
+    server: Server, browse: Open, kind: str, status: str, badge: str
+) -> None:
+    shop = shopservice()
+    shop["status"]["conditions"] = [
+        {"type": kind, "status": status, "reason": "Cause", "message": "It is so."}
+    ]
+    server.objects.append(shop)
+
+    row = browse().reads("/services/shop/web").partition("Conditions")[2]
+
+    assert f'<span class="badge {badge}">{status}</span>' in row
+
+
+@pytest.mark.parametrize(
     "path", ["/", "/graph", "/services/shop/web", "/services/shop/web/pods/web-1/app"], ids=str
 )
 def test_given_texts_with_markup_when_a_page_is_shown_then_they_are_text(

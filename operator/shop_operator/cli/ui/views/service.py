@@ -18,7 +18,7 @@ Object = Mapping[str, Any]
 MOST_EVENTS: Final = 50
 _FIRST: Final = ("Ready", "Available", "Progressing", "Reconciling", "Stalled", "DependenciesReady")
 # Conditions that are good when they are False.
-_PROBLEMS: Final = frozenset({"Reconciling", "Stalled"})
+_PROBLEMS: Final = frozenset({"Progressing", "Reconciling", "Stalled"})
 
 
 @dataclass(frozen=True)
