@@ -39,7 +39,7 @@ class LiveDeployment:
 
 @dataclass(frozen=True)
 class Facts(ClusterState):
-    """What is known before rendering; `prepare` derives the surroundings from it.
+    """The input of `prepare`, which derives the surroundings from it.
 
     Attributes:
         deployments: the live Deployments, by name.

@@ -161,7 +161,7 @@ def test_given_a_context_that_is_not_defined_then_the_error_names_it(
 
 
 def client_certificate(folder: Path) -> tuple[Path, Path]:
-    """A new certificate, signed by itself, and its key."""
+    """A new self-signed certificate and its key."""
     certificate, key = folder / "user.crt", folder / "user.key"
     new = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=user"]
     subprocess.run([*new, "-keyout", str(key), "-out", str(certificate)], check=True, capture_output=True)
