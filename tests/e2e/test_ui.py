@@ -22,10 +22,6 @@ from tests.waiting import wait_for
 
 SECONDS: Final = 30_000
 """Milliseconds until a change must be visible."""
-FORWARD: Final = (
-    *("ReserveStock", "CheckOrder", "ChargePayment", "ConfirmOrder", "CreateShipment"),
-    *("CommitStock", "CompleteOrder"),
-)
 
 
 class Console(NamedTuple):
@@ -117,7 +113,6 @@ def test_given_a_service_that_is_suspended_when_the_graph_is_open_then_it_follow
         services = page.locator("ul.entries > li").filter(has=page.locator("p", has_text="ShopService"))
         ready = services.locator("p .badge").filter(has_text=re.compile("^Ready$"))
         expect(ready).to_have_count(4, timeout=SECONDS)
-        pictures.take(page, "ui-graph")
         page.evaluate("window.sameDocument = true")
         payment = services.filter(has=page.get_by_role("link", name="payment", exact=True)).locator("p")
 
@@ -147,67 +142,11 @@ def test_given_a_shopservice_when_its_page_is_opened_then_it_shows_its_real_pods
         assert visitor.problems == []
 
 
-def test_given_an_undone_order_when_its_page_is_opened_then_it_shows_both_lanes_and_the_trace_of_jaeger(
-    console: Console, backends: Backends, compensated: str
-) -> None:
-    with console.visitor() as visitor:
-        page = visitor.opens(f"/orders/{compensated}")
-
-        lanes = [_lane(page.locator(f"section[aria-labelledby={each}]")) for each in ("forward", "undo")]
-        assert lanes == [
-            [("ReserveStock", "done"), ("CheckOrder", "done"), ("ChargePayment", "done"), ("ConfirmOrder", "done"),
-             ("CreateShipment", "failed"), ("CommitStock", "not reached"), ("CompleteOrder", "not reached")],
-            [("StartCancelling", "done"), ("CancelShipment", "not required"), ("RefundPayment", "done"),
-             ("ReleaseStock", "done"), ("CancelOrder", "done")],
-        ]  # fmt: skip
-        expect(page.locator("table[aria-labelledby=attempts] tbody tr")).to_have_text([re.compile("CHARGED")])
-        expect(page.locator("dl.facts")).to_contain_text("equal")
-        shown = page.locator("table.trace tbody tr")
-
-        def has_all_spans() -> bool:
-            names = shown.locator("th > span:first-child").all_inner_texts()
-            return sorted(names) == sorted(each.name for each in _spans(backends, compensated))
-
-        wait_for(has_all_spans, 60, what="a bar for each span")
-        assert shown.locator("rect").count() == shown.count()
-        pictures.take(page, "ui-order")
-        page.evaluate("document.getElementById('traces').scrollIntoView()")
-        pictures.take(page, "ui-trace")
-        assert visitor.problems == []
-
-
-def _step(page: Page, name: str) -> Locator:
-    return page.locator("ol.lane > li").filter(has=page.locator("strong", has_text=name))
-
-
 def _lane(section: Locator) -> list[tuple[str, str]]:
     return [
         (each.locator("strong").inner_text(), each.locator(".badge").inner_text())
         for each in section.locator("ol.lane > li").all()
     ]
-
-
-def test_given_an_order_that_waits_for_a_service_when_the_service_is_back_then_its_open_page_shows_it_shipped(
-    console: Console, cluster: Cluster, shop: Shop
-) -> None:
-    workers = cluster.get("shopservice", "shipping", "-n", "shop")["spec"]["workers"]
-    with console.visitor() as visitor:
-        with _patched(cluster, "shipping", {"workers": None}, {"workers": workers}):
-            wait_for(lambda: not cluster.pods("shipping", "worker-consumer"), 60, what="no consumer")
-            order = shop.place(shop.products()[4]["sku"])
-            wait_for(lambda: shop.order(order)["state"] == "PAID", 60, what="the order paid")
-            page = visitor.opens(f"/orders/{order}")
-            # The confirmation is in none of the documents, so it counts as done once the shipment is there.
-            step = _step(page, "ConfirmOrder")
-            expect(step).to_contain_text("waiting", timeout=SECONDS)
-            expect(step).to_contain_text("since")
-            pictures.take(page, "ui-waiting")
-            page.evaluate("window.sameDocument = true")
-
-        expect(page.locator("h1")).to_contain_text("SHIPPED", timeout=3 * SECONDS)
-        assert _lane(page.locator("section[aria-labelledby=forward]")) == [(each, "done") for each in FORWARD]
-        assert page.evaluate("window.sameDocument")
-        assert visitor.problems == []
 
 
 @contextmanager
