@@ -54,6 +54,12 @@ def is_ready(cluster: Cluster, namespace: str, version: str) -> bool:
     return bool(ready(cluster, namespace)["status"] == "True")
 
 
+def is_healthy(cluster: Cluster, namespace: str, version: str, text: str) -> bool:
+    """Whether the message of Ready contains a text, while Argo Rollouts reports every generation of the Rollout as healthy."""
+    argo.healthy(cluster, namespace, version)
+    return text in ready(cluster, namespace)["message"]
+
+
 def backends(cluster: Cluster, namespace: str) -> dict[str, int]:
     """The weight of each backend of the HTTPRoute."""
     (rule,) = cluster.get("HTTPRoute", namespace, "web")["spec"]["rules"]
@@ -152,7 +158,7 @@ def test_given_an_aborted_release_when_rollback_is_automatic_then_the_template_r
 
     with start():
         taken_over(cluster, namespace)
-        argo.healthy(cluster, namespace, "one")
+        wait_for(lambda: is_ready(cluster, namespace, "one"))
         wait_for(
             lambda: (
                 "lastAvailable" in cluster.get("ShopService", namespace, "web")["status"].get("rollout", {})
@@ -168,8 +174,7 @@ def test_given_an_aborted_release_when_rollback_is_automatic_then_the_template_r
         assert rollout["rejectedImage"].endswith(":2")
         assert rollout["lastAvailableImage"].endswith(":1")
         assert 'Metric "error-rate" assessed Failed' in ready(cluster, namespace)["message"]
-        argo.healthy(cluster, namespace, "one")
-        wait_for(lambda: "which is available" in ready(cluster, namespace)["message"])
+        wait_for(lambda: is_healthy(cluster, namespace, "one", "which is available"))
 
 
 def test_given_a_release_without_automatic_rollback_when_a_user_aborts_it_then_the_service_stays_available_and_is_stalled(
