@@ -184,7 +184,7 @@ format: .venv ## Format the code
 
 .PHONY: lock
 lock: .venv ## Pin the newest versions of all Python dependencies, with hashes
-	cd requirements && for each in build operator services local-aws awscli dev plugin; do \
+	cd requirements && for each in build operator services storefront local-aws awscli dev plugin; do \
 	  ../$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	    --no-emit-index-url --no-annotate --no-header $$each.in -o $$each.txt; done
 

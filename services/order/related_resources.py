@@ -6,7 +6,6 @@ and the other ones are returned.
 """
 
 import contextvars
-import time
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
@@ -14,7 +13,7 @@ import httpx
 import orjson
 
 from services.common.aws.discovery import NoInstance, Resolver
-from services.common.http.outgoing import TracedTransport
+from services.common.http import outgoing
 from services.common.telemetry import logs
 from services.order.ports import RelatedResource
 
@@ -22,7 +21,6 @@ log = logs.logger(__name__)
 
 # Two resources for each request that the web server handles at once (services.common.http.gunicorn).
 THREADS = 16
-LARGEST_RESPONSE = 256 * 1024
 
 
 class HttpRelatedResources:
@@ -36,10 +34,7 @@ class HttpRelatedResources:
     def __init__(self, sources: Mapping[str, tuple[Resolver, str]], timeout: float) -> None:
         self._sources = sources
         self._timeout = timeout
-        transport = TracedTransport(httpx.HTTPTransport(trust_env=False))
-        self._http = httpx.Client(
-            transport=transport, timeout=timeout, follow_redirects=False, trust_env=False
-        )
+        self._http = outgoing.client(timeout)
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="related-resources")
 
     def find(self, order_id: str, proof: Mapping[str, str]) -> Mapping[str, RelatedResource]:
@@ -87,16 +82,8 @@ class HttpRelatedResources:
         return RelatedResource(document)
 
     def _get(self, url: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
-        end = time.monotonic() + self._timeout
-        with self._http.stream("GET", url, headers=headers) as response:
-            body = bytearray()
-            for chunk in response.iter_bytes():
-                body += chunk
-                if time.monotonic() > end:  # httpx limits the time between two chunks only
-                    raise httpx.ReadTimeout("the response takes too long")
-                if len(body) > LARGEST_RESPONSE:
-                    raise httpx.DecodingError("the response is too large")
-            return response.status_code, bytes(body)
+        received = outgoing.exchange(self._http, "GET", url, timeout=self._timeout, headers=headers)
+        return received.status, received.body
 
 
 def _reason(error: Exception) -> str:

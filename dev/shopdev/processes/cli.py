@@ -1,4 +1,4 @@
-"""`make dev`: the shop without Kubernetes. Runs the emulator with its stacks, every API, consumer and relay, and a gateway.
+"""`make dev`: the shop without Kubernetes. Runs the emulator with its stacks, every API, consumer and relay, a gateway, and the pages.
 
 A change under services/ restarts the processes that import the file. Ctrl-C stops everything.
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import watchfiles
 
-from shopdev import environment_file
+from shopdev import environment_file, identity
 from shopdev.aws_environment import EMULATOR_PORT
 from shopdev.checkout import ROOT, SERVICES
 from shopdev.cloudformation import stacks
@@ -114,6 +114,8 @@ def welcome(shop: Shop, log: Log, file: Path, seconds: float) -> None:
     """Print the addresses, and commands to try."""
     token = f"dev/token alice --env-file {file.relative_to(ROOT)}"
     log.say(f"\nThe shop is ready after {seconds:.1f} s.")
+    log.say(f"  pages     {shop.pages_url}          open it in a browser; sign in as alice, bob or ops")
+    log.say(f"            with the password {identity.PASSWORD}")
     log.say(f"  shop      {shop.url}          e.g. curl {shop.url}/products?limit=3")
     log.say(f"  API       API_URL={shop.api_url}          the same through API Gateway")
     log.say(f'            curl -H "Authorization: Bearer $({token})" {shop.api_url}/orders')
@@ -151,8 +153,11 @@ def main() -> int:
         service: preferred_port(chosen.port + number) for number, service in enumerate(SERVICES, start=1)
     }
     shop = Shop(emulator, log.line, port=preferred_port(chosen.port), api_ports=api_ports)
+    shop.add_pages(preferred_port(chosen.port + len(SERVICES) + 1))
     sign_in = ROOT / ".dev" / f"shop-{shop.edge.port}.env"
-    log.say(f"Starting the emulator, {len(stacks.WITHOUT_FUNCTIONS)} stacks and ten processes (about 5 s)…")
+    log.say(
+        f"Starting the emulator, {len(stacks.WITHOUT_FUNCTIONS)} stacks and eleven processes (about 5 s)…"
+    )
     try:
         changes = watched()
         emulator.start()

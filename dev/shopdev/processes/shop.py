@@ -1,6 +1,7 @@
-"""The shop as processes: the API and the workers of each service, the emulator and the gateway."""
+"""The shop as processes: the API and the workers of each service, the pages, the emulator and the gateway."""
 
 import os
+import secrets
 import subprocess
 import sys
 import tempfile
@@ -21,6 +22,7 @@ from shopdev.processes.emulator import Emulator
 from shopdev.processes.process import Process, ProcessError, Sink
 
 READY_WITHIN = 60.0
+STOREFRONT = "storefront"
 # The modules that the web server of an API imports for its configuration.
 WEB_SERVER = ("services.common.http.gunicorn", "services.common.http.gunicorn_worker")
 WORKERS: Mapping[str, Sequence[str]] = {
@@ -92,13 +94,25 @@ class Shop:
         self._environment = dict(environment or {})
         self._parameters = {**(parameters or {})}
         self._functions = functions
+        self._session_key = secrets.token_urlsafe(32)
         ports = api_ports or {service: free_port() for service in SERVICES}
         self.programs = {program.name: program for program in _programs(ports)}
+        self.pages_url = ""
+        """The URL of the pages; empty for a shop without pages."""
         self.edge = Edge(sink, port or free_port(), ports, Path(self._folder.name))
         self.outputs: stacks.Outputs = {}
         self.credentials: dict[str, Mapping[str, str]] = {}
         """Service -> AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, for services with credentials of their own."""
         self._processes: dict[str, Process] = {}
+
+    def add_pages(self, port: int) -> None:
+        """Run the storefront as well. To be called before the start.
+
+        Args:
+            port: its port.
+        """
+        self.pages_url = f"http://127.0.0.1:{port}"
+        self.programs[STOREFRONT] = Program(STOREFRONT, None, port)
 
     @property
     def url(self) -> str:
@@ -126,13 +140,10 @@ class Shop:
 
     def env(self, service: str) -> dict[str, str]:
         """The environment of a service's processes, without PORT."""
+        if service == STOREFRONT:
+            return {**self._base(), **self._of_pages(), **self._environment}
         return {
-            **{name: os.environ[name] for name in ("PATH", "SYSTEMROOT", "TMPDIR") if name in os.environ},
-            "HOME": self._folder.name,
-            "PYTHONPATH": str(ROOT),
-            "PYTHONUNBUFFERED": "1",
-            "LISTEN_HOST": "127.0.0.1",
-            "LOG_LEVEL": "INFO",
+            **self._base(),
             # A consumer ends after its current poll.
             "POLL_SECONDS": "1",
             # One customer sends all requests.
@@ -143,6 +154,30 @@ class Shop:
             **self._neighbours(service),
             **self.credentials.get(service, {}),
             **self._environment,
+        }
+
+    def _base(self) -> dict[str, str]:
+        return {
+            **{name: os.environ[name] for name in ("PATH", "SYSTEMROOT", "TMPDIR") if name in os.environ},
+            "HOME": self._folder.name,
+            "PYTHONPATH": str(ROOT),
+            "PYTHONUNBUFFERED": "1",
+            "LISTEN_HOST": "127.0.0.1",
+            "LOG_LEVEL": "INFO",
+        }
+
+    def _of_pages(self) -> dict[str, str]:
+        """The settings of the storefront, which knows the API and the user pool only."""
+        sign_in = stacks.cognito(self.outputs["identity"], self.emulator.endpoint)
+        return {
+            "API_URL": self.url,
+            "PUBLIC_URL": self.pages_url,
+            "SESSION_KEYS": self._session_key,
+            "SANDBOX": "true",
+            **{
+                name: sign_in[f"COGNITO_{name}"]
+                for name in ("AUTHORIZE_URL", "TOKEN_URL", "WEB_CLIENT_ID", "OPS_CLIENT_ID")
+            },
         }
 
     def _neighbours(self, service: str) -> dict[str, str]:
@@ -170,7 +205,8 @@ class Shop:
         Raises:
             CommandError: when a stack is not created.
         """
-        values = {**self._parameters, "BackendUrl": self.url}
+        callbacks = [identity.CALLBACK, *([f"{self.pages_url}/callback"] if self.pages_url else [])]
+        values = {"CallbackUrls": ",".join(callbacks), **self._parameters, "BackendUrl": self.url}
         chosen = stacks.STACKS if self._functions else stacks.WITHOUT_FUNCTIONS
         self.outputs = self.emulator.deploy(self.prefix, values, chosen)
         identity.seed(self.clients, self.outputs["identity"])
@@ -255,12 +291,12 @@ class Shop:
 
 def entries_of() -> dict[str, tuple[tuple[str, ...], bool]]:
     """Name of each process -> its entry modules, and whether it builds an API; see `imports`."""
-    ports = dict.fromkeys(SERVICES, 0)
+    programs = (*_programs(dict.fromkeys(SERVICES, 0)), Program(STOREFRONT, None, 0))
     return {
         program.name: ((f"services.{program.service}.{program.worker}",), False)
         if program.worker
         else ((f"services.{program.service}.app", *WEB_SERVER), True)
-        for program in _programs(ports)
+        for program in programs
     }
 
 

@@ -1,6 +1,6 @@
 """The common frame of every HTTP service: errors, probes, metrics, logs and the OpenAPI document.
 
-`create_app` adds them to the blueprints of a service. Each request produces one log line, one metric and one span of a trace.
+`create_app` adds them to the blueprints of a service, and `add_frame` adds what pages need of them. Each request produces one log line, one metric and one span of a trace.
 Each error is a problem document (RFC 9457). /openapi.json describes the API.
 """
 
@@ -14,7 +14,7 @@ from typing import Any, cast
 import orjson
 import structlog
 from botocore.exceptions import BotoCoreError, ClientError
-from flask import Response, g, request
+from flask import Flask, Response, g, request
 from flask.json.provider import JSONProvider
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.info import Info
@@ -154,10 +154,7 @@ def create_app(
         security_schemes=SECURITY_SCHEMES if verifier else None,
     )
     app.json = _Json(app)
-    app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
-    app.before_request(_begin)
-    app.after_request(_end)
-    app.teardown_request(_leave)
+    add_frame(app, ready)
     app.register_error_handler(ServiceError, _on_service_error)
     app.register_error_handler(HTTPException, _on_http_error)
     app.register_error_handler(BotoCoreError, _on_aws_error)
@@ -166,9 +163,23 @@ def create_app(
     app.register_error_handler(Exception, _on_unexpected)
     for api in apis:
         app.register_api(api)
-    _add_own_paths(app, ready)
+    _add_document(app)
     _guard(app, verifier)
     return app
+
+
+def add_frame(app: Flask, ready: Ready) -> None:
+    """Adds what APIs and pages have in common: a limit of the body, the log line, metric and span of each request, and probes.
+
+    Args:
+        app: the application, which handles its errors itself. It also handles `InvalidRequest`, for a query that is not UTF-8.
+        ready: checks of /readyz by name, as for `create_app`.
+    """
+    app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
+    app.before_request(_begin)
+    app.after_request(_end)
+    app.teardown_request(_leave)
+    _add_probes(app, ready)
 
 
 def _guard(app: OpenAPI, verifier: Verifier | None) -> None:
@@ -249,7 +260,7 @@ def _problem_response(description: str) -> dict[str, Any]:
     }
 
 
-def _add_own_paths(app: OpenAPI, ready: Ready) -> None:
+def _add_probes(app: Flask, ready: Ready) -> None:
     def healthz() -> Response:
         return json_response({"status": "ok"})
 
@@ -265,6 +276,11 @@ def _add_own_paths(app: OpenAPI, ready: Ready) -> None:
         content_type, body = exposition.scrape(request.headers.get("Accept", ""))
         return Response(body, content_type=content_type)
 
+    for view in (healthz, readyz, metrics):
+        app.add_url_rule(f"/{view.__name__}", view_func=view)
+
+
+def _add_document(app: OpenAPI) -> None:
     @cache
     def document() -> bytes:
         return orjson.dumps(app.api_doc)
@@ -272,8 +288,6 @@ def _add_own_paths(app: OpenAPI, ready: Ready) -> None:
     def openapi() -> Response:
         return Response(document(), mimetype="application/json")
 
-    for view in (healthz, readyz, metrics):
-        app.add_url_rule(f"/{view.__name__}", view_func=view)
     app.add_url_rule("/openapi.json", view_func=openapi)
 
 

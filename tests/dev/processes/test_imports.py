@@ -23,12 +23,16 @@ CONSUMERS = ["order-consumer", "payment-consumer", "product-consumer", "shipping
         ("services/order/domain.py", ["order", "order-consumer", "order-relay"]),
         ("services/payment/__init__.py", ["payment", "payment-consumer"]),
         ("services/payment/provider.py", ["payment", "payment-consumer"]),
-        ("services/common/http/web.py", ["order", "payment", "product", "shipping"]),
-        ("services/common/http/gunicorn_worker.py", ["order", "payment", "product", "shipping"]),
+        ("services/common/http/web.py", ["order", "payment", "product", "shipping", "storefront"]),
+        (
+            "services/common/http/gunicorn_worker.py",
+            ["order", "payment", "product", "shipping", "storefront"],
+        ),
         ("services/common/messaging/consumer.py", CONSUMERS),
         ("services/common/values/clock.py", EVERYTHING),
         ("services/order/contracts/CancelOrder.json", []),
         ("services/sales/function.py", []),
+        ("services/storefront/pages/basket.py", ["storefront"]),
     ],
 )
 def test_given_a_file_when_it_changes_then_the_processes_that_import_it_are_affected(

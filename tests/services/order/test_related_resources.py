@@ -16,7 +16,7 @@ from services.common.values.caller import Caller
 from services.common.values.money import Money
 from services.order import api
 from services.order.ports import RelatedResource
-from services.order.related_resources import LARGEST_RESPONSE, HttpRelatedResources
+from services.order.related_resources import HttpRelatedResources
 from services.payment import api as payment_api
 from services.payment import domain
 from shopdev.ports import free_port
