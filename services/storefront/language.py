@@ -93,7 +93,7 @@ def number(value: int) -> str:
 
 def duration(seconds: float) -> str:
     """A rough duration, such as 3 minutes."""
-    return format_timedelta(max(seconds, 1.0), locale=current())
+    return format_timedelta(max(round(seconds), 1), locale=current())
 
 
 def countries() -> list[tuple[str, str]]:

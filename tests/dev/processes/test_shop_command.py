@@ -112,6 +112,8 @@ def test_given_nothing_when_started_then_the_shop_responds_reloads_on_change_and
     command = start()
     url = command.wait_for(r"^\s+shop\s+(http://\S+)")[1]
     assert httpx.get(f"{url}/products").json()["items"]
+    pages = command.wait_for(r"^\s+pages\s+(http://\S+)")[1]
+    assert "Coffee Beans" in httpx.get(pages, timeout=20).text
     curl = command.wait_for(r"^\s+(curl -H .*/orders)$")[1]
     asked = subprocess.run(["bash", "-c", curl], cwd=ROOT, capture_output=True, text=True, check=False)
     assert json.loads(asked.stdout)["items"] == [], asked.stderr

@@ -11,6 +11,7 @@ from werkzeug.serving import make_server
 
 from services.common.aws.discovery import Fixed, NoInstance
 from services.common.http.auth import Partners
+from services.common.http.outgoing import LARGEST_RESPONSE
 from services.common.telemetry import propagation, tracing
 from services.common.values.caller import Caller
 from services.common.values.money import Money

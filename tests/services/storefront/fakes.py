@@ -1,0 +1,173 @@
+"""The shop and the user pool in memory, held by test_ports.py to the same contract as the real ones."""
+
+import time
+import uuid
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+from services.common.values.errors import NotFound, RuleBroken, Unavailable
+from services.common.values.money import Money
+from services.storefront.domain import (
+    Inventory,
+    NewOrder,
+    Order,
+    OrderDetails,
+    OrderLine,
+    OrderPage,
+    Product,
+    ProductPage,
+    State,
+    Step,
+)
+from services.storefront.ports import (
+    Grant,
+    Refused,
+    SignedOut,
+    SignInRefused,
+    TooLateToCancel,
+    TotalChanged,
+)
+
+TEA = Product("TE-001", "Darjeeling First Flush Loose Tea 100 g", "tea", Money(1490, "EUR"), 60)
+CUP = Product("CU-001", "Espresso Cup 80 ml White Porcelain", "cups", Money(790, "EUR"), 3)
+POT = Product("BR-010", "Cast-iron Teapot 0.8 l", "brewing", Money(4590, "EUR"), 0)
+
+
+class MemoryCatalog:
+    """Products in memory. `down`: whether the shop does not respond."""
+
+    def __init__(self, *products: Product) -> None:
+        self.products = {product.sku: product for product in products}
+        self.down = False
+
+    def search(self, words: str, category: str | None, cursor: str | None, limit: int) -> ProductPage:
+        self.ping()
+        if cursor is not None and cursor not in self.products:
+            raise RuleBroken("this page of the catalog does not exist")
+        found = [
+            product
+            for sku, product in sorted(self.products.items())
+            if category in {None, product.category}
+            and all(word.lower() in f"{product.name} {sku}".lower() for word in words.split())
+            and (cursor is None or sku > cursor)
+        ]
+        return ProductPage(tuple(found[:limit]), found[limit - 1].sku if len(found) > limit else None)
+
+    def product(self, sku: str) -> Product | None:
+        self.ping()
+        return self.products.get(sku)
+
+    def inventory(self, sku: str) -> Inventory | None:
+        product = self.product(sku)
+        return None if product is None else Inventory(sku, product.available, 0, 0)
+
+    def ping(self) -> None:
+        if self.down:
+            raise Unavailable("the shop does not respond")
+
+
+@dataclass
+class MemoryOrders:
+    """Orders in memory.
+
+    Args:
+        catalog: products that can be ordered.
+        tokens: valid access token -> subject of its user.
+        lost: number of answers to an order that get lost, although the shop has accepted it.
+    """
+
+    catalog: MemoryCatalog
+    tokens: dict[str, str]
+    lost: int = 0
+    placed: dict[tuple[str, str], tuple[NewOrder, str]] = field(default_factory=dict)
+    orders: dict[str, tuple[str, Order]] = field(default_factory=dict)
+
+    def place(self, token: str, order: NewOrder) -> str:
+        subject = self._subject(token)
+        known = self.placed.get((subject, order.key))
+        if known is not None:
+            if known[0] != order:
+                raise Refused("this Idempotency-Key was used for a different request")
+            return known[1]
+        products = {sku: self.catalog.products.get(sku) for sku in order.quantities}
+        lines = [
+            OrderLine(sku, product.name, order.quantities[sku], product.price)
+            for sku, product in products.items()
+            if product is not None
+        ]
+        if len(lines) != len(products):
+            raise Refused("no such product")
+        total = Money(sum(line.price.amount * line.quantity for line in lines), "EUR")
+        if total != order.total:
+            raise TotalChanged(total)
+        placed = Order(
+            str(uuid.uuid4()),
+            State.PENDING,
+            tuple(lines),
+            total,
+            datetime.now(UTC),
+            (Step(State.PENDING, datetime.now(UTC), "order accepted"),),
+            order.address,
+        )
+        self.placed[subject, order.key] = order, placed.id
+        self.orders[placed.id] = subject, placed
+        if self.lost:
+            self.lost -= 1
+            raise Unavailable("the shop does not respond")
+        return placed.id
+
+    def page(self, token: str, cursor: str | None) -> OrderPage:
+        subject = self._subject(token)
+        if cursor is not None:
+            raise RuleBroken("this page of orders does not exist")
+        mine = [order for owner, order in self.orders.values() if owner == subject]
+        return OrderPage(tuple(sorted(mine, key=lambda order: order.created_at, reverse=True)))
+
+    def find(self, token: str, order_id: str) -> Order | None:
+        owner, order = self.orders.get(order_id, ("", None))
+        return order if owner == self._subject(token) else None
+
+    def details(self, token: str, order_id: str) -> OrderDetails | None:
+        order = self.find(token, order_id)
+        return None if order is None else OrderDetails(order)
+
+    def cancel(self, token: str, order_id: str) -> None:
+        order = self.find(token, order_id)
+        if order is None:
+            raise NotFound("the order does not exist")
+        if order.state in {State.SHIPPED, State.REJECTED}:
+            raise TooLateToCancel("the order can no longer be cancelled")
+        if not order.state.is_undone:
+            self.moves(order_id, State.CANCELLING, "cancelled by the customer")
+
+    def moves(self, order_id: str, state: State, cause: str) -> None:
+        """The order reaches a state."""
+        owner, order = self.orders[order_id]
+        step = Step(state, datetime.now(UTC), cause)
+        self.orders[order_id] = owner, replace(order, state=state, timeline=(*order.timeline, step))
+
+    def _subject(self, token: str) -> str:
+        self.catalog.ping()
+        if token not in self.tokens:
+            raise SignedOut
+        return self.tokens[token]
+
+
+class MemorySignIn:
+    """A user pool in which the code of a sign-in is the name of the user."""
+
+    def __init__(self, orders: MemoryOrders) -> None:
+        self._orders = orders
+        self.seconds = 3600
+
+    def url(self, state: str, verifier: str, *, staff: bool) -> str:  # noqa: ARG002 - as ports.SignIn.url
+        return f"https://sign-in.example.com/?state={state}&staff={staff}"
+
+    def redeem(self, code: str, verifier: str, *, staff: bool) -> Grant:  # noqa: ARG002 - as ports.SignIn.redeem
+        if code == "invalid":
+            raise SignInRefused
+        token = f"token-{code}-{uuid.uuid4()}"
+        self._orders.tokens[token] = code
+        scopes = {"orders:read", "orders:write"} | ({"ops:read", "ops:write"} if staff else set())
+        groups = frozenset({"ops"}) if code == "ops" else frozenset[str]()
+        return Grant(token, code, code, int(time.time()) + self.seconds, frozenset(scopes), groups)
