@@ -148,6 +148,12 @@ def required() -> Grant:
     return found
 
 
+def expire() -> None:
+    """Ends the sign-in, because the API no longer accepts its token. The basket and the kept address remain."""
+    if _GRANT in session:
+        session[_GRANT] = {**session[_GRANT], "token": "", "expires_at": 0}
+
+
 def has_ended() -> bool:
     """Whether the visitor was signed in, and is not any more."""
     return _GRANT in session and grant() is None

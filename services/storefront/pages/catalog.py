@@ -52,7 +52,7 @@ def add(app: Flask, parts: Parts) -> None:
             in_basket=parts.baskets.current().quantities.get(product.sku, 0),
         )
 
-    @app.get("/pictures/<category>/<sku>.svg")
+    @app.get("/pictures/<path:category>/<sku>.svg")
     def show_picture(category: str, sku: str) -> Response:
         """The picture of a product."""
         response = Response(pictures.draw(category, sku), mimetype="image/svg+xml")

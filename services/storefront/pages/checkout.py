@@ -103,6 +103,7 @@ def _placed(parts: Parts, form: Form) -> AnyResponse:
     try:
         order_id = parts.orders.place(session.required().token, form.order)
     except SignedOut:
+        session.expire()
         session.keep_draft({name: getattr(form.address, name) for name in FIELDS})
         return page(
             "problem.html",

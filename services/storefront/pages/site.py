@@ -114,6 +114,7 @@ def _add_errors(app: Flask) -> None:
     def signed_out(_error: SignedOut) -> Response:
         """Offers the sign-in. A link, because browsers do not follow a form to another host."""
         back_to = request.full_path.rstrip("?") if request.method == "GET" else "/"
+        session.expire()
         title = _("Your session has ended") if session.has_ended() else _("Sign in to continue")
         return _problem(
             HTTPStatus.UNAUTHORIZED,

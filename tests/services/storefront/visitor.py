@@ -38,13 +38,17 @@ class Forms(HTMLParser):
     def __init__(self, page: str) -> None:
         super().__init__()
         self.found: list[Form] = []
+        self._select = ""
         self.feed(page)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attrs}
         if tag == "form":
             self.found.append(Form(given.get("action", "")))
-            self._ids = {given.get("id"): self.found[-1]}
+        if tag == "select":
+            self._select = given.get("name", "")
+        if tag == "option" and "selected" in given and self.found:
+            self.found[-1].fields[self._select] = given.get("value", "")
         sent = tag == "input" and (given.get("type") != "radio" or "checked" in given)
         if sent and given.get("name") and self.found:
             fields = self.found[-1].fields
