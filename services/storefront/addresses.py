@@ -42,7 +42,7 @@ EXAMPLES: Mapping[str, str] = {
 
 
 class Flaw(StrEnum):
-    """What is wrong with a field."""
+    """A defect of a field."""
 
     MISSING = "missing"
     TOO_LONG = "too long"

@@ -102,7 +102,7 @@ class CognitoSignIn:
 
 
 def _grant(token: str) -> Grant:
-    """What an access token grants. It comes from the user pool itself, and the API verifies it at every request."""
+    """The grant of an access token. The token comes from the user pool itself, and the API verifies it at every request."""
     if len(token) > LONGEST_TOKEN:
         raise ValueError("the access token is too long")
     claims: Mapping[str, Any] = jwt.decode(token, options={"verify_signature": False})

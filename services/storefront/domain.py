@@ -1,4 +1,4 @@
-"""What the pages show, and the rules of the basket, without I/O."""
+"""The content of the pages, and the rules of the basket, without I/O."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -46,7 +46,7 @@ class BasketFull(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Basket:
-    """What a visitor intends to order.
+    """The products that a visitor intends to order.
 
     Args:
         id: key of the order that is placed from this basket, so that one basket places one order.

@@ -5,7 +5,7 @@ The texts are in `translations/*.po` (GNU gettext), and are read when the proces
 
 import io
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
@@ -93,7 +93,7 @@ def number(value: int) -> str:
 
 def duration(seconds: float) -> str:
     """A rough duration, such as 3 minutes."""
-    return format_timedelta(max(round(seconds), 1), locale=current())
+    return format_timedelta(timedelta(seconds=max(seconds, 1)), locale=current())
 
 
 def countries() -> list[tuple[str, str]]:

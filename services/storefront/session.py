@@ -1,6 +1,6 @@
 """The state of a visitor, in signed cookies: the session (sign-in, CSRF token) and the basket.
 
-The storefront stores nothing, so any of its processes can answer any request. Nobody else can make a valid cookie, and scripts
+The storefront stores nothing, so any of its processes can answer any request. Only the storefront can make a valid cookie, and scripts
 cannot read one. The access token is the visitor's own; there is no refresh token in the cookies.
 """
 
@@ -192,7 +192,7 @@ def sign_in(granted: Grant, baskets: Baskets) -> None:
 
 
 def sign_out(baskets: Baskets) -> None:
-    """Ends the session. The basket is kept for this customer, and is empty for anybody else."""
+    """Ends the session. The basket is kept for this customer, and is empty for other customers."""
     left = session.get(_GRANT)
     quantities = dict(baskets.current().quantities)
     session.clear()

@@ -231,7 +231,7 @@ def _document(body: bytes) -> Document:
 def _read(
     document: Document, status: int, parse: Callable[[], Parsed], expected: HTTPStatus = HTTPStatus.OK
 ) -> Parsed:
-    """What a document contains.
+    """The content of a document.
 
     Raises:
         Unavailable: it is not such a document: something other than the shop has answered, or another version of it.

@@ -20,7 +20,7 @@ def state(of: State) -> str:
 
 
 def explanation(of: State) -> str:
-    """What the shop does while an order waits for a stage."""
+    """The activity of the shop while an order waits for a stage."""
     return {
         State.PENDING: _("The shop has received your order."),
         State.RESERVED: _("The shop sets your products aside."),
@@ -53,7 +53,7 @@ def field(name: str) -> str:
 
 
 def flaw(what: Flaw, country: str) -> str:
-    """What is wrong with a field of an address, and what to do."""
+    """The error of a field of an address, with the next step."""
     if what is Flaw.WRONG_FORM:
         return _("Enter a postal code of this country, such as %(example)s.", example=EXAMPLES[country])
     return {

@@ -23,6 +23,8 @@ worker_connections = 8192
 backlog = 2048
 # Longer than the idle timeout of the load balancers in front, which could otherwise reuse a connection that was just closed.
 keepalive = 75
+# The thread only prepares a response, and `front` sends it: there is no socket that the kernel could copy a file to.
+sendfile = False
 timeout = 30
 graceful_timeout = 20
 # With a missing setting, the process exits with an error message instead of restarting its worker forever.

@@ -300,6 +300,7 @@ def _begin() -> None:
     try:
         request.query_string.decode()  # werkzeug would fail on it later with an internal error
     except UnicodeDecodeError:
+        request.query_string = b""  # the page of the error may read the query
         raise InvalidRequest("the query is not valid UTF-8; percent-encode it (RFC 3986, 2.5)") from None
 
 

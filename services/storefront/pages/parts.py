@@ -1,4 +1,4 @@
-"""What the pages are made of, and how one is rendered."""
+"""The parts that all pages use, and the rendering of a page."""
 
 import contextvars
 from collections.abc import Iterable
@@ -22,7 +22,7 @@ THREADS = 8
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What the pages are made of.
+    """The parts that all pages use.
 
     Args:
         settings: settings of the storefront.

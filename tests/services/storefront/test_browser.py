@@ -87,7 +87,9 @@ def goes_to_checkout(page: Page, sku: str = "TE-001") -> None:
         signs_in(page)
 
 
-def fills_in(page: Page, *, card: str = "Card that works", postal_code: str = "10115", name: str = "Ada") -> None:
+def fills_in(
+    page: Page, *, card: str = "Card that works", postal_code: str = "10115", name: str = "Ada"
+) -> None:
     page.get_by_label("Name", exact=True).fill(name)
     page.get_by_label("Street and house number").fill("Main Street 1")
     page.get_by_label("City").fill("Berlin")
@@ -168,7 +170,9 @@ def test_given_an_order_that_waits_for_its_payment_when_cancelled_then_its_page_
     finally:
         shop.process("payment-consumer").thaw()
 
-    expect(page.locator("#progress")).to_contain_text("Your products were returned to the stock.", timeout=PATIENCE)
+    expect(page.locator("#progress")).to_contain_text(
+        "Your products were returned to the stock.", timeout=PATIENCE
+    )
 
 
 def test_given_a_session_that_was_lost_when_ordered_then_nothing_is_ordered(
@@ -228,7 +232,16 @@ def test_given_every_page_then_it_is_accessible_narrow_and_small(
     found["order"] = flaws(page)
     page.goto("/catalog/CU-001")
     page.get_by_role("button", name="Add to the basket").click()
-    for path in ("/", "/?language=de", "/catalog/TE-001", "/basket", "/checkout", "/account/orders", order, "/nothing"):
+    for path in (
+        "/",
+        "/?language=de",
+        "/catalog/TE-001",
+        "/basket",
+        "/checkout",
+        "/account/orders",
+        order,
+        "/nothing",
+    ):
         for size in (WIDE, NARROW):
             page.set_viewport_size(size)
             response = page.goto(path)
