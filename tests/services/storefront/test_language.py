@@ -18,6 +18,11 @@ TRANSLATIONS = sorted(set(language.NAMES) - {language.DEFAULT})
 _VALUE = re.compile(r"%\(\w+\)s")
 
 
+def _forms(text: object) -> list[str]:
+    """The singular, and the plural if a text has one."""
+    return [str(each) for each in (text if isinstance(text, (list, tuple)) else (text,))]
+
+
 def used() -> set[Any]:
     """The texts in the code and in the templates: a string, or a pair for a singular and its plural."""
     found = extract_from_dir(
@@ -38,8 +43,8 @@ def test_given_a_language_then_it_has_exactly_the_texts_of_the_pages_with_the_sa
     assert {text for text in used() if text not in known} == set()
     assert set(known) - used() == set()
     for text, message in known.items():
-        texts = text if isinstance(text, tuple) else (text,)
-        translated = message.string if isinstance(message.string, tuple) else (message.string,)
+        texts = _forms(text)
+        translated = _forms(message.string)
         assert all(translated), text
         assert not message.fuzzy, text
         for each in translated:
