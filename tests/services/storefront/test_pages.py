@@ -17,6 +17,8 @@ from tests.services.storefront.visitor import ADDRESS, Visitor, World
 SCRIPT = '"><script>alert(1)</script>'
 LARGEST_PAGE = 60_000
 
+SOME_ORDER = "01a22c57-e64e-737a-ade0-c50b7241f356"
+
 
 def ready_to_order(visitor: Visitor, sku: str = TEA.sku, quantity: int = 1) -> None:
     visitor.adds(sku, quantity)
@@ -94,7 +96,7 @@ def test_given_a_shop_that_does_not_respond_then_known_pages_say_how_old_they_ar
         ("/?cursor=none", HTTPStatus.BAD_REQUEST),
         ("/basket/add", HTTPStatus.METHOD_NOT_ALLOWED),
         ("/account/orders", HTTPStatus.UNAUTHORIZED),
-        (f"/account/orders/{uuid.uuid4()}", HTTPStatus.UNAUTHORIZED),
+        (f"/account/orders/{SOME_ORDER}", HTTPStatus.UNAUTHORIZED),
         ("/checkout", HTTPStatus.UNAUTHORIZED),
         ("/staff", HTTPStatus.UNAUTHORIZED),
         ("/callback?code=alice&state=made-up", HTTPStatus.BAD_REQUEST),
@@ -520,7 +522,7 @@ def test_given_a_sign_in_with_another_host_as_target_then_it_returns_to_the_shop
 
 @pytest.mark.parametrize(
     "path",
-    ["/basket/add", "/basket/set", "/checkout", "/sign-out", f"/account/orders/{uuid.uuid4()}/cancel"],
+    ["/basket/add", "/basket/set", "/checkout", "/sign-out", f"/account/orders/{SOME_ORDER}/cancel"],
 )
 def test_given_a_form_of_another_page_when_sent_then_nothing_changes(
     world: World, visitor: Visitor, path: str
