@@ -74,7 +74,7 @@ def card(token: str) -> tuple[str, str]:
             _("After several attempts, the order ends, and the products are released."),
         ),
         "tok_charge_then_timeout": (
-            _("Payment provider whose answer is lost"),
+            _("Charged, but the response of the payment provider is lost"),
             _("The shop asks again. The card is charged only once."),
         ),
     }[token]

@@ -1,4 +1,4 @@
-"""The path of objects whose content is not stored: each event is handled on its own, and none ends the watch."""
+"""Handles events of objects that are not stored. A malformed event does not end the watch."""
 
 import sys
 from abc import ABC, abstractmethod
@@ -48,7 +48,7 @@ class MetadataSink(ABC):
         """End a LIST that has failed."""
 
     def not_served(self, kind: str, namespace: str | None) -> None:
-        """End a LIST whose kind is not served: it has no objects."""
+        """End a LIST of a kind that the API server does not serve, which has no objects."""
         self.end_list(kind, namespace, frozenset(), sys.maxsize)
 
     def _receive(self, obj: Mapping[str, Any], *, gone: bool) -> None:

@@ -44,7 +44,7 @@ EARLY_TRIES = 11
 PERMANENT_ERROR_PAUSE = 1
 # Seconds between two measurements of the length of the queue.
 MEASURED_EVERY = 10.0
-# Paused messages whose age is known, so that their number does not depend on the number of failures.
+# Maximum number of paused messages that are tracked, so that repeated failures do not use more and more memory.
 MOST_PAUSED = 1000
 # Longer than a request to an unresponsive queue with all its retries.
 STUCK_AFTER = 180.0

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Final, Self
@@ -11,7 +12,7 @@ from shopdev.bench.shop.calls import Call, Message, call_of
 _LONGEST_HEAD: Final = 1024 * 1024
 
 
-class Served:
+class Served(ABC):
     """A server on a free port of loopback, in a thread of its own, for the duration of a context."""
 
     def __init__(self) -> None:
@@ -34,9 +35,9 @@ class Served:
         self._thread.join()
         self._loop.close()
 
+    @abstractmethod
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer the requests of one connection."""
-        raise NotImplementedError
 
     async def _listen(self) -> asyncio.Server:
         return await asyncio.start_server(self._accept, "127.0.0.1", 0, limit=_LONGEST_HEAD)

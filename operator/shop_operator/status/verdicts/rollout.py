@@ -156,7 +156,7 @@ _CHAIN: Final = (_handing_back, _unobserved, _aborted, _diagnosed, _first, _comp
 
 
 def unobserved(children: Summaries) -> set[tuple[str, int, int]]:
-    """The Rollouts whose status is not about their spec and the newest pod template, with the generations of both."""
+    """The Rollouts that have not been observed since the last change to their spec or pod template, with both generations."""
     return {
         (name, _generation(summary), _generation(_deployment(name, children)))
         for (kind, name), summary in children.items()
