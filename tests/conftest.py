@@ -46,6 +46,7 @@ LONGEST_FILES: Final = (
         "dev/cloudformation/test_deploy.py",
         "services/faults/test_mutants.py",
     ),
+    "services/storefront/test_browser.py",
     *("services/rights/test_rights.py", "services/saga/test_orders.py", "services/saga/test_reconciler.py"),
     *("services/saga/test_workflow.py", "services/common/http/test_slow_clients.py"),
     *("services/functions/test_triggers.py", "services/functions/test_functions.py"),

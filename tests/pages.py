@@ -1,4 +1,4 @@
-"""`kubectl shop ui` as a process, and Chromium as its visitor."""
+"""Chromium as a visitor of pages, and `kubectl shop ui` as a process."""
 
 import os
 import subprocess
@@ -72,13 +72,17 @@ class Visitor:
 
     Args:
         context: context of the browser.
-        link: the URL that the command printed.
+        link: the URL that the command printed, or that of another page.
         signed_in: whether the context has the cookie.
+        sign_in: URL of a host with sign-in pages, which the tab may request as well.
     """
 
-    def __init__(self, context: BrowserContext, link: str, *, signed_in: bool = False) -> None:
+    def __init__(
+        self, context: BrowserContext, link: str, *, signed_in: bool = False, sign_in: str | None = None
+    ) -> None:
         split = urlsplit(link)
         self.url = f"{split.scheme}://{split.netloc}"
+        self._permitted = tuple(f"{each}/" for each in (self.url, sign_in) if each)
         self.problems: list[str] = []
         self.page: Page = context.new_page()
         self.page.on("console", self._console)
@@ -92,7 +96,7 @@ class Visitor:
             self.problems.append(message.text)
 
     def _request(self, request: Request) -> None:
-        if not request.url.startswith(f"{self.url}/"):
+        if not request.url.startswith(self._permitted):
             self.problems.append(f"request to {request.url}")
 
     def _dialog(self, dialog: Dialog) -> None:
