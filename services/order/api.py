@@ -147,6 +147,9 @@ class OrderDetails(OrderSummary):
         description="States that the order reached, from PENDING to the current one"
     )
     shipping_address: ShippingAddress
+    confirmed_at: datetime | None = Field(
+        description="Time from which the customer can no longer cancel the order; null until it is confirmed"
+    )
     cancel_requested_at: datetime | None = Field(
         description="Time at which the customer cancelled the order; null if the customer did not cancel it"
     )
@@ -384,8 +387,11 @@ def _details(order: Order) -> dict[str, Any]:
         **_summary(order),
         "timeline": [step.to_dict() for step in order.timeline],
         "shipping_address": order.address.to_dict(),
-        "cancel_requested_at": clock.rfc3339(order.cancel_requested_at)
-        if order.cancel_requested_at
-        else None,
+        "confirmed_at": _time(order.confirmed_at),
+        "cancel_requested_at": _time(order.cancel_requested_at),
         "tracking_number": order.tracking_number,
     }
+
+
+def _time(at: datetime | None) -> str | None:
+    return None if at is None else clock.rfc3339(at)

@@ -6,14 +6,14 @@ from typing import Any
 
 import httpx
 
-from tests.traces import SpanRecord
+from tests.traces import PLACED, SpanRecord
 
 ORDER_ID = "shop.order.id"
 
 
 def trace_ids(url: str, order_id: str) -> set[str]:
-    """The IDs of the traces in which the order service has a span with the ID of an order."""
-    query = {"service": "order", "tags": json.dumps({ORDER_ID: order_id})}
+    """The IDs of the traces in which the order was placed. Each read of it is a trace with its ID as well."""
+    query = {"service": "order", "operation": PLACED, "tags": json.dumps({ORDER_ID: order_id})}
     answer = httpx.get(f"{url}/api/traces", params=query, timeout=10.0).raise_for_status()
     return {each["traceID"] for each in answer.json()["data"] or ()}
 

@@ -63,11 +63,11 @@ class Backends:
         say(f"Trace {trace_id} of order {order_id}: {len(spans)} spans, without calls of AWS:\n")
         for line in traces.tree(spans):
             say(line)
-        tags = urllib.parse.quote(json.dumps({traces.ORDER_ATTRIBUTE: order_id}))
+        asked = urllib.parse.urlencode(traces.query(order_id))
         say(
             f"""
 Its trace:      curl -s '{self.jaeger}/api/traces/{trace_id}'
-By order:       curl -s '{self.jaeger}/api/traces?service={traces.ENTRY}&tags={tags}'
+By order:       curl -s '{self.jaeger}/api/traces?{asked}'
 Metrics:        curl -s '{self.prometheus}/api/v1/query?query=up'
 Alerts:         curl -s '{self.prometheus}/api/v1/alerts'
 """

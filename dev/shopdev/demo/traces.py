@@ -3,7 +3,7 @@
 import json
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,8 @@ from shopdev.console import CommandError
 ORDER_ATTRIBUTE = "shop.order.id"
 ENTRY = "order"
 """The service that receives orders, by whose spans Jaeger finds their traces."""
+PLACED = "POST /orders"
+"""The operation of the span with which the trace of an order begins."""
 SECONDS_OF_SILENCE = 2.0
 """A process sends its spans after at most one second; a trace that is older than that is complete."""
 NAME_WIDTH = 56
@@ -116,16 +118,19 @@ def of_order(url: str, order_id: str, deadline: float = 20.0) -> tuple[str, list
     )
 
 
+def query(order_id: str) -> dict[str, str]:
+    """The query for the trace in which an order was accepted. Each read of the order is a trace with its ID as well."""
+    return {
+        "service": ENTRY,
+        "operation": PLACED,
+        "tags": json.dumps({ORDER_ATTRIBUTE: order_id}),
+        "lookback": "1h",
+    }
+
+
 def _find(url: str, order_id: str) -> dict[str, Any] | None:
-    """The trace in which the order was accepted: the oldest that has a span with the order's ID."""
-    query = {"service": ENTRY, "tags": json.dumps({ORDER_ATTRIBUTE: order_id}), "lookback": "1h"}
     try:
-        answer = httpx.get(f"{url}/api/traces", params=query, timeout=5.0).raise_for_status()
+        answer = httpx.get(f"{url}/api/traces", params=query(order_id), timeout=5.0).raise_for_status()
     except httpx.HTTPError:
         return None
-    return min(answer.json()["data"] or (), key=_began, default=None)
-
-
-def _began(trace: Mapping[str, Any]) -> int:
-    spans: Iterable[Mapping[str, Any]] = trace["spans"]
-    return min(int(each["startTime"]) for each in spans)
+    return next(iter(answer.json()["data"] or ()), None)

@@ -44,6 +44,7 @@ class Order(_Document):
     total: Amount
     created_at: str
     timeline: list[Entry]
+    confirmed_at: str | None = None
     tracking_number: str | None = None
 
 

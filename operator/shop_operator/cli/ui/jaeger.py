@@ -18,6 +18,8 @@ ORDER_ID: Final = "shop.order.id"
 """The attribute of a span that contains the ID of its order."""
 ORDERS: Final = "order"
 """The name of the service that accepts orders."""
+PLACED: Final = "POST /orders"
+CANCELLED: Final = "POST /orders/{order_id}/cancel"
 RECENT: Final = 20
 _LOOKBACK: Final = "2d"
 
@@ -40,13 +42,19 @@ class Jaeger:
         self._source = source
 
     def of_order(self, order_id: str) -> list[Document]:
-        """The traces that belong to an order, the oldest first.
+        """The traces of the requests that placed and cancelled an order, the oldest first.
+
+        Each read of an order is a trace with its ID as well. Jaeger returns the newest, so these would soon replace the others.
 
         Raises:
             CliError: Jaeger does not respond.
         """
         tags = json.dumps({ORDER_ID: order_id})
-        found = {each["traceID"]: each for each in self._search(tags=tags)}
+        found = {
+            each["traceID"]: each
+            for name in (PLACED, CANCELLED)
+            for each in self._search(operation=name, tags=tags)
+        }
         return sorted(found.values(), key=_began)
 
     def recent_orders(self) -> list[str]:
@@ -55,7 +63,7 @@ class Jaeger:
         Raises:
             CliError: Jaeger does not respond.
         """
-        traces = sorted(self._search(operation="POST /orders"), key=_began, reverse=True)
+        traces = sorted(self._search(operation=PLACED), key=_began, reverse=True)
         found = (str(tag.get("value")) for each in traces for tag in _tags(each) if tag["key"] == ORDER_ID)
         return list(dict.fromkeys(found))[:RECENT]
 

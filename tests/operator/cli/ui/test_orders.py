@@ -126,6 +126,20 @@ def test_given_a_trace_when_the_page_of_its_order_is_shown_then_it_has_a_bar_for
     assert ("/api/traces" in asked[-1][0], asked[-1][1]) == (True, None)
 
 
+def test_given_an_order_that_was_read_often_when_its_page_is_shown_then_it_has_the_trace_in_which_it_was_placed(
+    url: str, browse: Open
+) -> None:
+    read = span("r", "GET /orders/{order_id}", 20_000, 10, shop__order__id=ID)
+    reads = [{**TRACES["data"][0], "traceID": f"r{each}", "spans": [read]} for each in range(20)]
+    given = {None: reads, "POST /orders": TRACES["data"], "POST /orders/{order_id}/cancel": []}
+
+    browser = browse(
+        shop=Shop(url, Token()), jaeger=lambda _, query: {"data": given[query.get("operation")]}
+    )
+
+    assert re.findall(r"Trace <code>(\w+)<", browser.reads(f"/orders/{ID}")) == ["t1"]
+
+
 def test_given_a_part_that_is_away_when_the_page_of_an_order_is_shown_then_it_says_so(
     browser: Browser, documents: Documents
 ) -> None:

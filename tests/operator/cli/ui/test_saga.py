@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from shop_operator.cli.ui.views.saga import _FORWARD, _UNDO, Records, lanes, path
+from shop_operator.cli.ui.views.times import moment
 from tests.operator.cli.ui.documents import order, payment, shipment
 
 NOW = datetime(2026, 11, 30, 5, 10, tzinfo=UTC)
@@ -40,6 +41,9 @@ def test_given_the_workflow_then_its_tasks_are_two_lanes_and_each_has_a_rule() -
         ((order("RESERVED"),), ("dwooooo", "")),
         ((order("RESERVED"), payment("PENDING", 0, 0, "UNANSWERED")), ("ddwoooo", "")),
         ((order("RESERVED"), payment("CHARGED", 2500, 0, "CHARGED")), ("dddwooo", "")),
+        ((order("RESERVED", "PAID"), payment("CHARGED", 2500)), ("dddwooo", "")),
+        ((order("RESERVED", "PAID", confirmed_at="2026-11-30T05:02:30Z"), payment("CHARGED", 2500)), ("ddddwoo", "")),
+        # A previous version of the order service does not return confirmed_at.
         ((order("RESERVED", "PAID"), payment("CHARGED", 2500), shipment("PENDING")), ("ddddwoo", "")),
         ((order("RESERVED", "PAID"), payment("CHARGED", 2500), shipment("BOOKED", "T1")), ("dddddwo", "")),
         ((order("RESERVED", "PAID", "SHIPPED"), payment("CHARGED", 2500), shipment("BOOKED", "T1")), ("ddddddd", "")),
@@ -70,6 +74,16 @@ def test_given_a_task_that_waits_then_it_names_the_time_of_the_last_change_and_t
     assert (charge.name, charge.attempts, charge.note) == ("ChargePayment", 2, "it was UNANSWERED")
     assert charge.at is not None
     assert (charge.at.stamp, charge.at.ago) == ("2026-11-30T05:01:30Z", "8 min ago")
+
+
+def test_given_a_confirmed_order_then_the_time_is_that_of_its_confirmation_and_its_shipment_waits_since_then() -> None:
+    records = Records(order("RESERVED", "PAID", confirmed_at="2026-11-30T05:02:30Z"), payment("CHARGED", 2500))
+
+    steps = {each.name: each for each in path(records, NOW).forward}
+
+    assert [
+        (steps[each].at or NOW, steps[each].status) for each in ("ConfirmOrder", "CreateShipment")
+    ] == [(moment("2026-11-30T05:02:30Z", NOW), each) for each in ("done", "waiting")]
 
 
 def test_given_the_generated_workflow_then_it_contains_no_parameter_of_a_task() -> None:

@@ -198,7 +198,8 @@ def _settled(traces: Sequence[Trace], records: Records, *, waits: bool) -> list[
 def _latest(records: Records) -> str:
     """The time of the last change that the documents contain."""
     times = [each["at"] for each in (*records.order["timeline"], *records.attempts)]
-    return max(map(str, times), default=str(records.order.get("created_at", "")))
+    known = filter(None, (*times, records.order.get("confirmed_at"), records.order["created_at"]))
+    return max(map(str, known))
 
 
 def _step(state: State, trace: Trace, now: datetime) -> Step:
@@ -278,7 +279,10 @@ _FORWARD: Final[Mapping[str, Callable[[Records], Trace]]] = {
         lambda records: records.paid("PENDING", "CHARGED", "DECLINED", "UNKNOWN") or bool(records.attempts)
     ),
     "ChargePayment": _charge,
-    "ConfirmOrder": _once(lambda records: records.shipped("PENDING", "BOOKED", "REFUSED")),
+    "ConfirmOrder": _once(
+        # A previous version of the order service does not return confirmed_at.
+        lambda records: records.order.get("confirmed_at") or records.shipped("PENDING", "BOOKED", "REFUSED")
+    ),
     "CreateShipment": _ship,
     "CommitStock": _once(lambda records: records.at("SHIPPED") is not None),
     "CompleteOrder": _once(lambda records: records.at("SHIPPED")),
