@@ -5,7 +5,8 @@ The nodes stand in columns, each to the right of those that point to it. Colors 
 with colors for light and dark, a title and a description, for a file of its own.
 """
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 from itertools import pairwise
 from typing import Final
@@ -28,12 +29,13 @@ _FONT: Final = 'font-family="sans-serif" font-size="13" fill="currentColor"'
 _STYLE: Final = (
     "svg{color-scheme:light dark;color:#1f2328;background:#fff}"
     ".node rect{fill:#f6f8fa}.node.ready{color:#116329}.node.not-ready,.node.missing{color:#a40e26}"
-    ".edge{color:#59636e}.label{fill:#59636e}"
+    ".edge{color:#59636e}.label{fill:#59636e;stroke:#fff;stroke-width:4px;paint-order:stroke}"
     "@media (prefers-color-scheme:dark){svg{color:#f0f6fc;background:#0d1117}.node rect{fill:#151b23}"
-    ".node.ready{color:#7ee787}.node.not-ready,.node.missing{color:#ff7b72}.edge{color:#9198a1}.label{fill:#9198a1}}"
+    ".node.ready{color:#7ee787}.node.not-ready,.node.missing{color:#ff7b72}.edge{color:#9198a1}.label{fill:#9198a1;stroke:#0d1117}}"
 )
 
 Place = tuple[int, int]
+Heights = Mapping[tuple[Key, Key], int]
 
 
 def svg_lines(drawn: Graph) -> Iterator[str]:
@@ -75,8 +77,16 @@ def _content(drawn: Graph, placed: Layout[Key]) -> Iterator[str]:
     labels: dict[tuple[Key, Key], list[str]] = {}
     for edge in drawn.edges:
         labels.setdefault((edge.source, edge.target), []).append(edge.label)
-    for (source, target), words in labels.items():
-        yield from _edge(source, target, words, placed)
+    leaving, arriving = _heights(labels, placed)
+    drawn_edges = [
+        (_stops(edge, placed, leaving[edge], arriving[edge]), words) for edge, words in labels.items()
+    ]
+    for stops, words in drawn_edges:
+        yield _edge(stops, words)
+    # Above all lines.
+    for stops, words in drawn_edges:
+        if words != [WORKER]:
+            yield _label(stops, words)
     for node in drawn.nodes.values():
         yield from _node(node, _corner(placed.slots[node.key]))
 
@@ -98,33 +108,67 @@ def _node(node: Node, place: Place) -> Iterator[str]:
     yield f'<text x="{x + 12}" y="{y + 40}">{_text(_cut(note, _LONGEST))}</text></g>'
 
 
-def _edge(source: Key, target: Key, labels: Sequence[str], placed: Layout[Key]) -> Iterator[str]:
-    """All edges between two nodes as one line, with the first label beside it; a hover shows all labels."""
-    (x1, y1), (x2, y2) = _corner(placed.slots[source]), _corner(placed.slots[target])
-    start, end = (x1 + _WIDTH, y1 + _HEIGHT // 2), (x2, y2 + _HEIGHT // 2)
+def _heights(edges: Iterable[tuple[Key, Key]], placed: Layout[Key]) -> tuple[Heights, Heights]:
+    """How far below the top of a node each edge leaves it, and arrives: apart from each other, in the order of their rows."""
+    leaving, arriving = defaultdict(list), defaultdict(list)
+    for source, target in edges:
+        between = placed.crossings.get((source, target)) or ()
+        rows = [placed.slots[source][1], *(row for _, row in between), placed.slots[target][1]]
+        leaving[source].append((rows[1], (source, target)))
+        arriving[target].append((rows[-2], (source, target)))
+    return _spread(leaving), _spread(arriving)
+
+
+def _spread(ends: Mapping[Key, list[tuple[int, tuple[Key, Key]]]]) -> Heights:
+    return {
+        edge: _HEIGHT * number // (len(each) + 1)
+        for each in ends.values()
+        for number, (_, edge) in enumerate(sorted(each), start=1)
+    }
+
+
+def _stops(edge: tuple[Key, Key], placed: Layout[Key], leaving: int, arriving: int) -> list[Place]:
+    """The ends of the stretches of an edge, from the right side of its source. An edge that goes back ends at the right side as well."""
+    (x1, y1), (x2, y2) = (_corner(placed.slots[each]) for each in edge)
+    start = x1 + _WIDTH, y1 + leaving
     if x2 <= x1:
-        path = _back(start, (x2 + _WIDTH, end[1]))
-        label = start[0] + 8, start[1] - 6
+        return [start, (x2 + _WIDTH, y2 + arriving)]
+    between = [_corner(each) for each in placed.crossings[edge]]
+    across = [(x + wide, y + _HEIGHT // 2) for x, y in between for wide in (0, _WIDTH)]
+    return [start, *across, (x2, y2 + arriving)]
+
+
+def _edge(stops: Sequence[Place], labels: Sequence[str]) -> str:
+    """All edges between two nodes as one line; a hover shows all labels."""
+    start, first = stops[0], stops[1]
+    if _goes_back(stops):
+        path = _back(start, first)
     else:
-        between = [_corner(each) for each in placed.crossings[source, target]]
-        middles = [(x, y + _HEIGHT // 2) for x, y in between]
-        stops = [start, *(stop for x, y in middles for stop in ((x, y), (x + _WIDTH, y))), end]
         path = f"M{start[0]} {start[1]}" + "".join(_curve(*pair) for pair in pairwise(stops))
-        # The line of each edge ends its first stretch in a slot of its own.
-        label = stops[1][0] - 10, stops[1][1] - 6
     words = "; ".join(dict.fromkeys(labels))
-    yield (
+    return (
         f'<path class="edge" d="{path}" fill="none" stroke="currentColor" marker-end="url(#arrow)">'
         f"<title>{_text(words)}</title></path>"
     )
-    if labels != [WORKER]:
-        more = f" +{len(labels) - 1}" if len(labels) > 1 else ""
-        shown = _cut(labels[0], _LONGEST_LABEL - len(more)) + more
-        anchor = "start" if x2 <= x1 else "end"
-        yield (
-            f'<text class="label" x="{label[0]}" y="{label[1]}" font-size="11" text-anchor="{anchor}"'
-            f' aria-hidden="true">{_text(shown)}</text>'
-        )
+
+
+def _label(stops: Sequence[Place], labels: Sequence[str]) -> str:
+    """The first label, at the end of the first stretch: there, each line has a height of its own."""
+    start, first = stops[0], stops[1]
+    back = _goes_back(stops)
+    (x, y), anchor = (
+        ((start[0] + 8, start[1] - 6), "start") if back else ((first[0] - 10, first[1] - 4), "end")
+    )
+    more = f" +{len(labels) - 1}" if len(labels) > 1 else ""
+    shown = _cut(labels[0], _LONGEST_LABEL - len(more)) + more
+    return (
+        f'<text class="label" x="{x}" y="{y}" font-size="11" text-anchor="{anchor}" aria-hidden="true">'
+        f"{_text(shown)}</text>"
+    )
+
+
+def _goes_back(stops: Sequence[Place]) -> bool:
+    return stops[1][0] <= stops[0][0]
 
 
 def _curve(start: Place, end: Place) -> str:

@@ -1,8 +1,10 @@
 """The graph of ShopServices: their dependencies, routes, workers, queues and network policies. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
+
+from shop_operator.names import NAME_LABEL
 
 Object = Mapping[str, Any]
 Key = tuple[str, str, str]
@@ -13,6 +15,7 @@ SCALES: Final = "scales"
 MAY_CONNECT: Final = "may connect"
 ANY: Final = "any address"
 """The name of the peer of a rule without peers."""
+_NAMESPACE_LABEL: Final = "kubernetes.io/metadata.name"
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,7 @@ def graph(shops: Iterable[Object]) -> Graph:
             _add_queue(found, here, there, worker)
         _add_queue(found, here, own, spec)
         _add_routes(found, here, name, spec)
-        _add_policy(found, own, spec.get("networkPolicy") or {})
+        _add_policy(found, here, own, spec.get("networkPolicy") or {})
     return found
 
 
@@ -145,22 +148,41 @@ def _add_queue(found: Graph, here: str, workload: Key, spec: Object) -> None:
         found.edges.append(Edge(_add(found, Node("Queue", here, name)), workload, SCALES))
 
 
-def _add_policy(found: Graph, own: Key, policy: Object) -> None:
+def _add_policy(found: Graph, here: str, own: Key, policy: Object) -> None:
     """The connections that the rules of the spec allow in addition to routes and dependencies."""
     if not policy.get("enabled", True):
         return
     for namespace in policy.get("gatewayNamespaces") or ():
         found.edges.append(Edge(_add(found, Node("Peer", "", f"namespace {namespace}")), own, MAY_CONNECT))
     for rule in policy.get("ingress") or ():
-        for peer in _peers(rule.get("from")):
-            found.edges.append(Edge(_add(found, Node("Peer", "", peer)), own, _allowed(rule)))
+        for peer in _peers(found, here, rule.get("from")):
+            found.edges.append(Edge(peer, own, _allowed(rule)))
     for rule in policy.get("egress") or ():
-        for peer in _peers(rule.get("to")):
-            found.edges.append(Edge(own, _add(found, Node("Peer", "", peer)), _allowed(rule)))
+        for peer in _peers(found, here, rule.get("to")):
+            found.edges.append(Edge(own, peer, _allowed(rule)))
 
 
-def _peers(peers: Iterable[Object] | None) -> list[str]:
-    return [_peer(each) for each in peers or ()] or [ANY]
+def _peers(found: Graph, here: str, peers: Iterable[Object] | None) -> list[Key]:
+    """The nodes of the peers of a rule: the ShopServices that a peer selects by name, or its selector in words."""
+    keys = list[Key]()
+    for peer in peers or ({},):
+        services = [("ShopService", here, name) for name in _selected_names(peer)]
+        known = services and all(each in found.nodes for each in services)
+        keys += services if known else [_add(found, Node("Peer", "", _peer(peer)))]
+    return keys
+
+
+def _selected_names(peer: Object) -> Sequence[str]:
+    """The names of the ShopServices of this namespace that a peer selects, if it selects by nothing else."""
+    selector = peer.get("podSelector") or {}
+    labels, expressions = selector.get("matchLabels") or {}, selector.get("matchExpressions") or ()
+    if peer.get("namespaceSelector") is not None:
+        return ()
+    if labels.keys() == {NAME_LABEL} and not expressions:
+        return [labels[NAME_LABEL]]
+    if not labels and [(each["key"], each["operator"]) for each in expressions] == [(NAME_LABEL, "In")]:
+        return expressions[0].get("values") or ()
+    return ()
 
 
 def _peer(peer: Object) -> str:
@@ -171,8 +193,15 @@ def _peer(peer: Object) -> str:
     pods, namespaces = peer.get("podSelector"), peer.get("namespaceSelector")
     words = [] if pods is None else [f"pods {_selected(pods)}"]
     if namespaces is not None:
-        words.append(f"{'in ' if words else ''}namespaces {_selected(namespaces)}")
-    return " ".join(words)
+        words.append(f"{'in ' if words else ''}{_namespaces(namespaces)}")
+    return " ".join(words) or ANY
+
+
+def _namespaces(selector: Object) -> str:
+    labels = selector.get("matchLabels") or {}
+    if labels.keys() == {_NAMESPACE_LABEL} and not selector.get("matchExpressions"):
+        return f"namespace {labels[_NAMESPACE_LABEL]}"
+    return f"namespaces {_selected(selector)}"
 
 
 def _selected(selector: Object) -> str:

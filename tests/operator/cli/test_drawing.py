@@ -104,6 +104,19 @@ def test_given_several_routes_to_one_service_when_they_are_drawn_then_one_line_n
     assert not list(drawing.iter(f"{SVG}style"))
 
 
+def test_given_edges_to_one_node_when_they_are_drawn_then_their_labels_do_not_overlap() -> None:
+    gateways = [{"name": f"edge-{each}"} for each in "abc"]
+    web = shopservice(gateways=gateways, routes=[{"path": "/"}])
+
+    drawing = parsed("\n".join(svg_lines(graph([web]))))
+
+    labels = [each for each in drawing.iter(f"{SVG}text") if each.attrib.get("class") == "label"]
+    assert len({each.attrib["x"] for each in labels}) == 1
+    heights = sorted(int(each.attrib["y"]) for each in labels)
+    assert all(below - above >= int(labels[0].attrib["font-size"]) for above, below in pairwise(heights))
+    assert len(heights) == 3
+
+
 def test_given_the_svg_output_when_graph_runs_then_it_prints_the_picture(
     server: Server, program: Program
 ) -> None:

@@ -81,6 +81,33 @@ def test_given_queues_and_network_policies_when_graph_runs_then_it_shows_them(
     )
 
 
+PEER = {"podSelector": {"matchLabels": {"shopservice.dev/name": "web"}}}
+ROLE = {"shopservice.dev/name": "web", "role": "x"}
+
+
+@pytest.mark.parametrize(
+    ("peer", "line"),
+    [
+        (PEER, "may connect web"),
+        ({"podSelector": {"matchExpressions": [{"key": "shopservice.dev/name", "operator": "In", "values": ["web"]}]}}, "may connect web"),
+        ({"podSelector": {"matchLabels": {"shopservice.dev/name": "gone"}}}, "may connect pods shopservice.dev/name=gone"),
+        ({"podSelector": {"matchLabels": ROLE}}, "may connect pods role=x, shopservice.dev/name=web"),
+        (PEER | {"namespaceSelector": {}}, "may connect pods shopservice.dev/name=web in namespaces (all)"),
+        ({"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "aws"}}}, "may connect namespace aws"),
+        ({"namespaceSelector": {"matchLabels": {"team": "a"}}}, "may connect namespaces team=a"),
+    ],
+)  # fmt: skip
+def test_given_a_peer_that_names_one_object_when_graph_runs_then_the_edge_ends_at_it(
+    server: Server, program: Program, peer: dict[str, Any], line: str
+) -> None:
+    server.objects += [
+        shopservice("other", networkPolicy={"egress": [{"to": [peer]}]}),
+        shopservice(networkPolicy={"enabled": False}),
+    ]
+
+    assert program("graph").stdout.splitlines()[:2] == ["other", f"└─ {line}"]
+
+
 def test_given_a_disabled_network_policy_when_graph_runs_then_its_rules_are_not_drawn(
     server: Server, program: Program
 ) -> None:

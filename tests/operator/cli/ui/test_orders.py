@@ -133,9 +133,7 @@ def test_given_an_order_that_was_read_often_when_its_page_is_shown_then_it_has_t
     reads = [{**TRACES["data"][0], "traceID": f"r{each}", "spans": [read]} for each in range(20)]
     given = {None: reads, "POST /orders": TRACES["data"], "POST /orders/{order_id}/cancel": []}
 
-    browser = browse(
-        shop=Shop(url, Token()), jaeger=lambda _, query: {"data": given[query.get("operation")]}
-    )
+    browser = browse(shop=Shop(url, Token()), jaeger=lambda _, query: {"data": given[query.get("operation")]})
 
     assert re.findall(r"Trace <code>(\w+)<", browser.reads(f"/orders/{ID}")) == ["t1"]
 

@@ -76,14 +76,18 @@ def test_given_a_task_that_waits_then_it_names_the_time_of_the_last_change_and_t
     assert (charge.at.stamp, charge.at.ago) == ("2026-11-30T05:01:30Z", "8 min ago")
 
 
-def test_given_a_confirmed_order_then_the_time_is_that_of_its_confirmation_and_its_shipment_waits_since_then() -> None:
-    records = Records(order("RESERVED", "PAID", confirmed_at="2026-11-30T05:02:30Z"), payment("CHARGED", 2500))
+def test_given_a_confirmed_order_then_the_time_is_that_of_its_confirmation_and_its_shipment_waits_since_then() -> (
+    None
+):
+    records = Records(
+        order("RESERVED", "PAID", confirmed_at="2026-11-30T05:02:30Z"), payment("CHARGED", 2500)
+    )
 
     steps = {each.name: each for each in path(records, NOW).forward}
 
-    assert [
-        (steps[each].at or NOW, steps[each].status) for each in ("ConfirmOrder", "CreateShipment")
-    ] == [(moment("2026-11-30T05:02:30Z", NOW), each) for each in ("done", "waiting")]
+    assert [(steps[each].at or NOW, steps[each].status) for each in ("ConfirmOrder", "CreateShipment")] == [
+        (moment("2026-11-30T05:02:30Z", NOW), each) for each in ("done", "waiting")
+    ]
 
 
 def test_given_the_generated_workflow_then_it_contains_no_parameter_of_a_task() -> None:
