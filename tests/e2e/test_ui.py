@@ -113,6 +113,7 @@ def test_given_a_service_that_is_suspended_when_the_graph_is_open_then_it_follow
         services = page.locator("ul.entries > li").filter(has=page.locator("p", has_text="ShopService"))
         ready = services.locator("p .badge").filter(has_text=re.compile("^Ready$"))
         expect(ready).to_have_count(4, timeout=SECONDS)
+        pictures.take(page, "ui-graph")
         page.evaluate("window.sameDocument = true")
         payment = services.filter(has=page.get_by_role("link", name="payment", exact=True)).locator("p")
 
@@ -139,6 +140,53 @@ def test_given_a_shopservice_when_its_page_is_opened_then_it_shows_its_real_pods
 
         page.get_by_role("link", name=f"app of pod {pods[0]}").click()
         expect(page.locator("#log")).to_contain_text('"')
+        assert visitor.problems == []
+
+
+def test_given_an_undone_order_when_its_page_is_opened_then_it_shows_both_lanes_and_the_trace_of_jaeger(
+    console: Console, backends: Backends, compensated: str
+) -> None:
+    with console.visitor() as visitor:
+        page = visitor.opens(f"/orders/{compensated}")
+
+        lanes = [_lane(page.locator(f"section[aria-labelledby={each}]")) for each in ("forward", "undo")]
+        assert lanes == [
+            [("ReserveStock", "done"), ("CheckOrder", "done"), ("ChargePayment", "done"), ("ConfirmOrder", "done"),
+             ("CreateShipment", "failed"), ("CommitStock", "not reached"), ("CompleteOrder", "not reached")],
+            [("StartCancelling", "done"), ("CancelShipment", "not required"), ("RefundPayment", "done"),
+             ("ReleaseStock", "done"), ("CancelOrder", "done")],
+        ]  # fmt: skip
+        expect(page.locator("table[aria-labelledby=attempts] tbody tr")).to_contain_text(["CHARGED"])
+        expect(page.locator("dl.facts")).to_contain_text("equal")
+        pictures.take(page, "ui-order")
+
+        bars = page.locator("table.trace tbody tr")
+        expect(bars).to_have_count(len(_spans(backends, compensated)), timeout=SECONDS)
+        names = page.locator("table.trace th > span:first-child").all_inner_texts()
+        assert sorted(names) == sorted(each.name for each in _spans(backends, compensated))
+        assert bars.locator("rect").count() == bars.count()
+        page.evaluate("document.getElementById('traces').scrollIntoView()")
+        pictures.take(page, "ui-trace")
+        assert visitor.problems == []
+
+
+def test_given_an_order_that_waits_for_a_service_when_the_service_is_back_then_its_open_page_shows_it_shipped(
+    console: Console, cluster: Cluster, shop: Shop
+) -> None:
+    workers = cluster.get("shopservice", "shipping", "-n", "shop")["spec"]["workers"]
+    with console.visitor() as visitor:
+        with _patched(cluster, "shipping", {"workers": None}, {"workers": workers}):
+            wait_for(lambda: not cluster.pods("shipping", "worker-consumer"), 60, what="no consumer")
+            order = shop.place(shop.products()[4]["sku"])
+            page = visitor.opens(f"/orders/{order}")
+            step = page.locator("section[aria-labelledby=forward] li").filter(has_text="CreateShipment")
+            expect(step).to_contain_text("waiting", timeout=2 * SECONDS)
+            expect(step).to_contain_text("since")
+            page.evaluate("window.sameDocument = true")
+
+        expect(page.locator("h1")).to_contain_text("SHIPPED", timeout=3 * SECONDS)
+        assert {word for _, word in _lane(page.locator("section[aria-labelledby=forward]"))} == {"done"}
+        assert page.evaluate("window.sameDocument")
         assert visitor.problems == []
 
 
