@@ -25,6 +25,7 @@ NEEDED: Mapping[str, str] = {
     "cc": "gcc",
     "/usr/include/stdio.h": "libc6-dev",
 }
+_LOCKED_SECONDS = 120
 
 
 def ensure() -> None:
@@ -60,12 +61,14 @@ def install(packages: Sequence[str]) -> None:
     Raises:
         ClusterError: when apt-get fails.
     """
+    # Another apt-get of this machine, such as that of an unattended upgrade, is waited for.
+    command = ["apt-get", "-o", f"DPkg::Lock::Timeout={_LOCKED_SECONDS}"]
     env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     with timed(f"installing {' '.join(packages)}", "15 s"):
-        for command in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", *packages]):
-            done = subprocess.run(["apt-get", *command], env=env, capture_output=True, text=True, check=False)
+        for step in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", *packages]):
+            done = subprocess.run([*command, *step], env=env, capture_output=True, text=True, check=False)
             if done.returncode:
-                raise ClusterError(f"apt-get {command[0]} failed:\n{done.stderr[-2000:]}")
+                raise ClusterError(f"apt-get {step[0]} failed:\n{done.stderr[-2000:]}")
 
 
 def _there(thing: str) -> bool:

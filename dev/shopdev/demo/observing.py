@@ -1,6 +1,5 @@
 """OBSERVE=1: Jaeger and Prometheus beside the shop, the settings of the shop for them, and what they show about an order."""
 
-import json
 import urllib.parse
 
 from shopdev.checkout import SERVICES

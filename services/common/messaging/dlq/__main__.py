@@ -74,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     settings = Settings.load()
     queues = [url for url in (settings.tasks_queue_url, settings.events_queue_url) if url]
     try:
-        place = SqsPlace(clients.client("sqs", settings), queues)
+        place = SqsPlace(clients.client("sqs", settings), queues, clients.receiver(settings))
         for line in run(given, place, DynamoDiscards(clients.client("dynamodb", settings), settings.table)):
             print(line, flush=True)
     except NoSuchLetter as missing:

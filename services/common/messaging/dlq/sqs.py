@@ -30,10 +30,14 @@ class SqsPlace:
     Args:
         client: an SQS client.
         queues: URLs of the queues. Queues without a dead-letter queue are ignored.
+        receiver: the SQS client that receives letters, see `clients.receiver`. By default, `client`.
     """
 
-    def __init__(self, client: "SQSClient", queues: Sequence[str]) -> None:
+    def __init__(
+        self, client: "SQSClient", queues: Sequence[str], receiver: "SQSClient | None" = None
+    ) -> None:
         self._client = client
+        self._receiver = receiver or client
         self._dead = {queue: dead for queue in queues if (dead := self._dead_letters_of(queue))}
 
     def look(self) -> list[Letter]:
@@ -79,7 +83,7 @@ class SqsPlace:
         # SQS may omit messages from a response: the queue is empty after two responses without a new message.
         empty = 0
         while len(seen) < MOST and empty < 2:  # noqa: PLR2004 - see above
-            answer = self._client.receive_message(
+            answer = self._receiver.receive_message(
                 QueueUrl=self._dead[queue],
                 MaxNumberOfMessages=BATCH,
                 VisibilityTimeout=LOOK,
