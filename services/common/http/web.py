@@ -323,11 +323,7 @@ def _end(response: Response) -> Response:
     method = request.method if request.method in spans.METHODS else "other"
     # Server errors are logged at every log level, because alarms count them.
     failed = response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
-    metrics.HTTP_REQUESTS.labels(method, route, response.status_code).inc()
-    metrics.HTTP_ERRORS.labels(method, route).inc(int(failed))
-    limit = metrics.SLOW_SECONDS.get(method, metrics.SLOW_OTHERWISE_SECONDS)
-    metrics.HTTP_SLOW.labels(method, route).inc(int(seconds > limit))
-    metrics.HTTP_DURATION.labels(method, route).observe(seconds, tracing.exemplar())
+    metrics.of_route(method, route).record(response.status_code, seconds, tracing.exemplar())
     # Never the path as it was sent: it is text of the client, and may contain anything.
     (log.error if failed else log.info)(
         "request", method=method, route=route, status=response.status_code, seconds=round(seconds, 4)

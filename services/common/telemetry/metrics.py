@@ -7,6 +7,8 @@ the metrics of AWS Lambda functions by them. Labels have few values: text of a c
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from http import HTTPStatus
 from typing import Final, Literal, TypeVar
 
 from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
@@ -140,6 +142,37 @@ HTTP_DURATION = histogram(
     dimensions=_HTTP,
     buckets=_FAST[:-1],
 )
+
+
+class Route:
+    """The metrics of the requests to a route.
+
+    Args:
+        method: method of the requests, one of a few.
+        route: template of their path.
+    """
+
+    def __init__(self, method: str, route: str) -> None:
+        self._statuses = cache(lambda status: HTTP_REQUESTS.labels(method, route, status))
+        # A rate does not count the event with which a series begins, so these begin before the first error.
+        for status in (HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.SERVICE_UNAVAILABLE):
+            self._statuses(status.value)
+        self._errors = HTTP_ERRORS.labels(method, route)
+        self._slow = HTTP_SLOW.labels(method, route)
+        self._duration = HTTP_DURATION.labels(method, route)
+        self._limit = SLOW_SECONDS.get(method, SLOW_OTHERWISE_SECONDS)
+
+    def record(self, status: int, seconds: float, exemplar: dict[str, str] | None) -> None:
+        """Counts an answered request, with its duration and the trace that is its example."""
+        self._statuses(status).inc()
+        self._errors.inc(int(status >= HTTPStatus.INTERNAL_SERVER_ERROR))
+        self._slow.inc(int(seconds > self._limit))
+        self._duration.observe(seconds, exemplar)
+
+
+of_route: Final = cache(Route)
+"""The metrics of a route, looked up once."""
+
 MESSAGES = counter(
     "messages_processed_total",
     "Messages taken from a queue: `done`, or `failed` and delivered again later.",

@@ -15,8 +15,9 @@ from tests.services.telemetry.samples import series
 
 SKUS: Final = 10_000
 HOSTILE: Final = ("../../etc/passwd", "%00", "a" * 2000, "{sku}", 'x",le="+Inf', "\u2603", "healthz/x", "GET")
-# Of one route that answers with one status: two counters, and a histogram with 11 buckets, +Inf, the sum and the count.
-OF_ROUTE: Final = 2 + 11 + 1 + 2
+# Of one route that answers with one status: three counters, the statuses 500 and 503, and a histogram with 11 buckets, +Inf, the sum
+# and the count.
+OF_ROUTE: Final = 3 + 2 + 11 + 1 + 2
 
 
 @pytest.fixture

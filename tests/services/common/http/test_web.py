@@ -143,6 +143,16 @@ def test_given_a_path_parameter_when_a_request_is_counted_then_the_metric_is_lab
     assert b"http_request_duration_seconds_bucket" in client.get("/metrics").data
 
 
+def test_given_a_first_request_when_it_is_counted_then_the_series_of_later_errors_begin_with_zero(
+    client: FlaskClient,
+) -> None:
+    client.post("/healthz/none")
+
+    text = client.get("/metrics").text
+    for status in (500, 503):
+        assert f'http_requests_total{{method="POST",route="none",status="{status}"}} 0.0' in text
+
+
 def test_given_unknown_methods_when_requests_are_counted_then_they_share_one_time_series(
     client: FlaskClient,
 ) -> None:
