@@ -66,9 +66,6 @@ class Catalog(Protocol):
     def inventory(self, sku: str) -> Inventory | None:
         """The stock of a product, or None."""
 
-    def ping(self) -> None:
-        """Raises an exception if products cannot be read."""
-
 
 class Orders(Protocol):
     """The orders that an access token permits to read. Every method raises `SignedOut`, `NotPermitted` or `Unavailable`."""

@@ -37,6 +37,15 @@ class RememberedCatalog:
         self._known: OrderedDict[Any, tuple[float, Any]] = OrderedDict()
         self._categories: tuple[float, tuple[str, ...]] = (float("-inf"), ())
 
+    def fill(self, limit: int) -> None:
+        """Remembers the first page of the catalog, unless anything is remembered already.
+
+        Raises:
+            Unavailable: nothing is remembered, and the shop does not respond.
+        """
+        if not self._known:
+            self.search("", None, None, limit)
+
     def search(
         self, words: str, category: str | None, cursor: str | None, limit: int
     ) -> tuple[ProductPage, float]:

@@ -132,10 +132,6 @@ class ApiCatalog:
             ),
         )
 
-    def ping(self) -> None:
-        """As `ports.Catalog.ping`."""
-        self.search("", None, None, 1)
-
 
 class ApiOrders:
     """The orders of the shop, as `ports.Orders`.

@@ -52,8 +52,10 @@ def create(settings: Settings, known: Catalog, placed: Orders, entrance: SignIn)
     app.config["SEND_FILE_MAX_AGE_DEFAULT"] = STATIC_SECONDS
     app.jinja_env.undefined = jinja2.StrictUndefined
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    web.add_frame(app, {"api": known.ping})
-    parts = Parts(settings, known, RememberedCatalog(known), placed, entrance, session.install(app, settings))
+    remembered = RememberedCatalog(known)
+    # Ready after the first response of the API, and from then on also without it: an outage must not remove the pages about it.
+    web.add_frame(app, {"api": lambda: remembered.fill(catalog.LISTED)})
+    parts = Parts(settings, known, remembered, placed, entrance, session.install(app, settings))
     language.install(app, secure=settings.is_secure)
     app.before_request(_refuse_forged)
     app.after_request(lambda response: _protected(response, secure=settings.is_secure))

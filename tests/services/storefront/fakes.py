@@ -41,7 +41,7 @@ class MemoryCatalog:
         self.down = False
 
     def search(self, words: str, category: str | None, cursor: str | None, limit: int) -> ProductPage:
-        self.ping()
+        self.respond()
         if cursor is not None and cursor not in self.products:
             raise RuleBroken("this page of the catalog does not exist")
         found = [
@@ -54,14 +54,15 @@ class MemoryCatalog:
         return ProductPage(tuple(found[:limit]), found[limit - 1].sku if len(found) > limit else None)
 
     def product(self, sku: str) -> Product | None:
-        self.ping()
+        self.respond()
         return self.products.get(sku)
 
     def inventory(self, sku: str) -> Inventory | None:
         product = self.product(sku)
         return None if product is None else Inventory(sku, product.available, 0, 0)
 
-    def ping(self) -> None:
+    def respond(self) -> None:
+        """Raises an exception while the shop does not respond."""
         if self.down:
             raise Unavailable("the shop does not respond")
 
@@ -74,11 +75,17 @@ class MemoryOrders:
         catalog: products that can be ordered.
         tokens: valid access token -> subject of its user.
         lost: number of answers to an order that get lost, although the shop has accepted it.
+        charged: ID of an order -> charged amount.
+        refunded: ID of an order -> refunded amount.
+        missing: parts of all orders that cannot be loaded.
     """
 
     catalog: MemoryCatalog
     tokens: dict[str, str]
     lost: int = 0
+    charged: dict[str, Money] = field(default_factory=dict)
+    refunded: dict[str, Money] = field(default_factory=dict)
+    missing: frozenset[str] = frozenset()
     placed: dict[tuple[str, str], tuple[NewOrder, str]] = field(default_factory=dict)
     orders: dict[str, tuple[str, Order]] = field(default_factory=dict)
 
@@ -133,7 +140,9 @@ class MemoryOrders:
 
     def details(self, token: str, order_id: str) -> OrderDetails | None:
         order = self.find(token, order_id)
-        return None if order is None else OrderDetails(order)
+        if order is None:
+            return None
+        return OrderDetails(order, self.charged.get(order_id), self.refunded.get(order_id), self.missing)
 
     def cancel(self, token: str, order_id: str) -> None:
         order = self.find(token, order_id)
@@ -144,14 +153,14 @@ class MemoryOrders:
         if not order.state.is_undone:
             self.moves(order_id, State.CANCELLING, "cancelled by the customer")
 
-    def moves(self, order_id: str, state: State, cause: str) -> None:
-        """The order reaches a state."""
+    def moves(self, order_id: str, state: State, cause: str, at: datetime | None = None) -> None:
+        """The order reaches a state, now or at another time."""
         owner, order = self.orders[order_id]
-        step = Step(state, datetime.now(UTC), cause)
+        step = Step(state, at or datetime.now(UTC), cause)
         self.orders[order_id] = owner, replace(order, state=state, timeline=(*order.timeline, step))
 
     def _subject(self, token: str) -> str:
-        self.catalog.ping()
+        self.catalog.respond()
         if token not in self.tokens:
             raise SignedOut
         return self.tokens[token]

@@ -167,7 +167,6 @@ def test_given_a_sku_then_its_product_and_stock_are_found_unless_unknown(catalog
     assert catalog.inventory(TEA.sku) == Inventory(TEA.sku, TEA.available, 0, 0)
     assert catalog.product("none") is None
     assert catalog.inventory("none") is None
-    catalog.ping()
 
 
 @pytest.mark.parametrize(
@@ -181,7 +180,6 @@ def test_given_a_shop_that_does_not_respond_then_every_method_says_so(down: Call
         lambda: catalog.search("", None, None, 1),
         lambda: catalog.product(TEA.sku),
         lambda: catalog.inventory(TEA.sku),
-        catalog.ping,
     ):
         with pytest.raises(Unavailable):
             call()
