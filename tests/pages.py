@@ -112,8 +112,12 @@ class Visitor:
         """The problems so far, violations of accessibility rules, and scrolling to the side."""
         report: Any = Axe().run(self.page, options={"runOnly": list(_RULES)}).response
         found = [f"{each['id']}: {node['html']}" for each in report["violations"] for node in each["nodes"]]
+        return [*self.problems, *found, *self.overflow()]
+
+    def overflow(self) -> list[str]:
+        """Scrolling to the side."""
         wider = self.page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
-        return [*self.problems, *found, *([f"{wider} px too wide"] if wider > 0 else [])]
+        return [f"{wider} px too wide"] if wider > 0 else []
 
 
 def appearances(browser: Browser, link: str, state: Any = None) -> Iterator[tuple[str, Visitor]]:
