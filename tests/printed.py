@@ -18,6 +18,7 @@ OF_THE_SHOP: Final = frozenset(
         "order-by-curl.md",
         "run-on-ecs.md",
         "run-on-eks.md",
+        "swap-the-payment-provider.md",
         "upload-a-catalogue.md",
     }
 )

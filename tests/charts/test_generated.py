@@ -11,7 +11,7 @@ import yaml
 
 from shop_operator.api.v1alpha1.crd import crd
 from shopdev.checkout import ROOT
-from shopdev.codegen import diagrams, httpapi, saga
+from shopdev.codegen import alerts, diagrams, httpapi, messages, saga
 from shopdev.codegen.chartdocs import values
 from shopdev.codegen.chartdocs.outputs import CHARTS, crd_yaml, outputs
 from shopdev.codegen.kubeschema import table
@@ -25,6 +25,8 @@ FILES = {
     **telemetry.outputs(),
     saga.FILE: saga.generated,
     diagrams.FILE: diagrams.generated,
+    messages.FILE: messages.generated,
+    alerts.FILE: alerts.generated,
     **httpapi.outputs(),
 }
 

@@ -26,6 +26,11 @@ NEEDS: Final = {
     r"^kubectl .*\bedit\b": "opens an editor",
     r"^kubectl .*get lease ": "no operator runs here that would hold the Lease: tests/e2e/test_operator.py",
     r"-n argocd ": "needs Argo CD",
+    r"^kubectl wait job/": "waits for the pod of a Job: there are no pods here",
+    r"^kubectl rollout status deployment/shop-operator ": "waits for pods: tests/e2e/test_operator.py",
+    r"^kubectl shop (exec|restart) ": "needs pods: tests/operator/cli/test_pods.py and tests/integration/test_cli_working.py",
+    r"values-staging.yaml": "reads the outputs of stacks: tests/charts/test_shop.py renders the chart",
+    r"^helm uninstall shop-operator ": "the other commands need the CRD of the release: tests/charts/test_releases.py",
     r"^kubectl rollout resume ": "resumes a paused Deployment: none is paused here",
     r"^kubectl .*port-forward": "stays open",
     r"^kubectl shop dlq ": "runs in a pod: tests/operator/cli/test_pods.py and tests/services/common/messaging/test_dlq.py",
@@ -51,9 +56,12 @@ MISUSE: Final = re.compile(
 
 LASTING: Final = re.compile(r"\b(edit|logs|port-forward|wait)\b| -w\b|--watch|^kubectl (shop ui|argo)\b")
 CONTINUED: Final = {
+    "docs/how-to/move-to-shopservices.md": "needs an operator: tests/integration/test_walkthroughs.py",
+    "docs/tutorial/break-it-and-watch-it-heal.md": "needs an operator: tests/integration/test_walkthroughs.py",
+    "docs/tutorial/your-first-queue-worker.md": "needs a queue: tests/services/test_first_queue_worker.py",
     "docs/how-to/find-a-failed-order.md": "a command uses variables of earlier ones: tests/services/telemetry/test_failed_order.py",
 }
-"""Pages whose commands a test runs in one shell, each with which."""
+"""Pages with commands that need the effects of earlier ones; for each, the test that runs them in their order."""
 
 
 @dataclass

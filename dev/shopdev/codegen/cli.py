@@ -5,7 +5,7 @@ import sys
 
 from shopdev.checkout import ROOT
 from shopdev.cluster.progress import ClusterError
-from shopdev.codegen import diagrams, httpapi, saga
+from shopdev.codegen import alerts, diagrams, httpapi, messages, saga
 from shopdev.codegen.apigateway import template
 from shopdev.codegen.chartdocs.outputs import outputs
 from shopdev.codegen.chartdocs.values import BadComment
@@ -27,6 +27,8 @@ def main() -> int:
             **telemetry.outputs(),
             saga.FILE: saga.generated,
             diagrams.FILE: diagrams.generated,
+            messages.FILE: messages.generated,
+            alerts.FILE: alerts.generated,
             **httpapi.outputs(),
         }
         for path, make in made.items():
