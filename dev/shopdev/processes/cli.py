@@ -1,6 +1,6 @@
 """`make dev`: the shop without Kubernetes. Runs the emulator with its stacks, every API, consumer and relay, a gateway, and the pages.
 
-A change under services/ restarts the processes that import the file. Ctrl-C stops everything.
+A change under services/ restarts the processes that use the file. Ctrl-C stops everything.
 """
 
 import argparse
@@ -57,7 +57,7 @@ def watched() -> Iterator[set[watchfiles.main.FileChange]]:
 def keep_running(
     shop: Shop, log: Log, changes: Iterable[set[watchfiles.main.FileChange]], *, reload: bool
 ) -> None:
-    """Restart the processes that import a changed file, and report processes that end, until interrupted.
+    """Restart the processes that use a changed file, and report processes that end, until interrupted.
 
     Raises:
         ProcessError: when the emulator or the gateway ends.
@@ -114,8 +114,6 @@ def welcome(shop: Shop, log: Log, file: Path, seconds: float) -> None:
     """Print the addresses, and commands to try."""
     token = f"dev/token alice --env-file {file.relative_to(ROOT)}"
     log.say(f"\nThe shop is ready after {seconds:.1f} s.")
-    log.say(f"  pages     {shop.pages_url}          open it in a browser; sign in as alice, bob or ops")
-    log.say(f"            with the password {identity.PASSWORD}")
     log.say(f"  shop      {shop.url}          e.g. curl {shop.url}/products?limit=3")
     log.say(f"  API       API_URL={shop.api_url}          the same through API Gateway")
     log.say(f'            curl -H "Authorization: Bearer $({token})" {shop.api_url}/orders')
@@ -125,9 +123,9 @@ def welcome(shop: Shop, log: Log, file: Path, seconds: float) -> None:
     log.say(
         f"  AWS       {shop.emulator.endpoint}          AWS_ENDPOINT_URL={shop.emulator.endpoint} dev/aws status"
     )
-    log.say(
-        "A change under services/ restarts the processes that import the file. Ctrl-C stops everything.\n"
-    )
+    log.say("A change under services/ restarts the processes that use the file. Ctrl-C stops everything.")
+    log.say(f"\nOpen the storefront in a browser: {shop.pages_url}")
+    log.say(f"Sign in as alice or bob (customers) or ops (staff) with the password {identity.PASSWORD}\n")
 
 
 def end_on_signals() -> None:

@@ -1,4 +1,4 @@
-"""The processes that a changed file affects: those that import it, according to their sources."""
+"""The processes that a changed file affects: those that import it, according to their sources, or that read it at their start."""
 
 import ast
 from collections.abc import Iterator, Mapping, Sequence
@@ -7,6 +7,8 @@ from pathlib import Path
 
 FACTORY = "create_app"
 """The function of an app module that builds the API. Workers neither call it nor import what it imports."""
+READ_AT_START = frozenset({".css", ".html", ".js", ".po", ".svg"})
+"""The suffixes of templates, translations and static files, which belong to the package in whose folder they are."""
 
 
 def modules_of(root: Path, entries: Sequence[str], *, with_factory: bool) -> frozenset[str]:
@@ -39,14 +41,15 @@ def file_of(root: Path, module: str) -> Path | None:
 
 
 def affected(root: Path, processes: Mapping[str, tuple[Sequence[str], bool]], files: set[Path]) -> list[str]:
-    """The processes that import one of the files, or might do so because a source is invalid.
+    """The processes that use one of the files, or might do so because a source is invalid.
 
     Args:
         root: folder in which imports are resolved.
         processes: name -> entry modules, and whether the process calls the factory.
-        files: changed files, relative to `root`. Files other than Python, such as contracts, affect no process.
+        files: changed files, relative to `root`. Other files than those of Python and `READ_AT_START`, such as contracts,
+            affect no process.
     """
-    changed = {file for file in files if file.suffix == ".py"}
+    changed = {_imported_for(root, file) for file in files if file.suffix in {".py", *READ_AT_START}}
     names = []
     for name, (entries, with_factory) in processes.items():
         try:
@@ -57,6 +60,14 @@ def affected(root: Path, processes: Mapping[str, tuple[Sequence[str], bool]], fi
         if {root / file for file in changed} & used:
             names.append(name)
     return names
+
+
+def _imported_for(root: Path, file: Path) -> Path:
+    """The source that a process imports if it uses a file: the file, or the package of a template."""
+    if file.suffix == ".py":
+        return file
+    packages = (folder / "__init__.py" for folder in file.parents)
+    return next((package for package in packages if (root / package).is_file()), file)
 
 
 def _with_packages(module: str) -> Iterator[str]:

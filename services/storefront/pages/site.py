@@ -1,6 +1,9 @@
 """The pages as a WSGI application: their common frame, security headers, and pages for errors."""
 
+from collections.abc import Mapping
+from hashlib import sha256
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -60,7 +63,9 @@ def create(settings: Settings, known: Catalog, placed: Orders, entrance: SignIn)
     app.before_request(_refuse_forged)
     app.after_request(lambda response: _protected(response, secure=settings.is_secure))
     app.context_processor(lambda: _shell(parts))
-    app.jinja_env.globals.update(texts=texts, csrf_token=session.csrf_token, in_language=_in_language)
+    app.jinja_env.globals.update(
+        texts=texts, csrf_token=session.csrf_token, in_language=_in_language, static=_static_urls(app)
+    )
     _add_errors(app)
     _add_refusals(app)
     for module in (catalog, basket, checkout, orders, sign_in, staff):
@@ -97,6 +102,15 @@ def _shell(parts: Parts) -> dict[str, Any]:
         "pieces": parts.baskets.current().pieces,
         "is_staff": granted is not None and staff.may_see(granted),
         "sandbox": parts.settings.sandbox,
+    }
+
+
+def _static_urls(app: Flask) -> Mapping[str, str]:
+    """Name of each static file -> its URL, which changes with its content: browsers keep a file that has not changed."""
+    files = Path(str(app.static_folder)).iterdir()
+    return {
+        file.name: f"{app.static_url_path}/{file.name}?{sha256(file.read_bytes()).hexdigest()[:8]}"
+        for file in files
     }
 
 

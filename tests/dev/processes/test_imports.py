@@ -1,4 +1,4 @@
-"""The processes of `make dev` that a change restarts: those that import the file, and no others."""
+"""The processes of `make dev` that a change restarts: those that use the file, and no others."""
 
 from pathlib import Path
 
@@ -33,9 +33,13 @@ CONSUMERS = ["order-consumer", "payment-consumer", "product-consumer", "shipping
         ("services/order/contracts/CancelOrder.json", []),
         ("services/sales/function.py", []),
         ("services/storefront/pages/basket.py", ["storefront"]),
+        ("services/storefront/templates/basket.html", ["storefront"]),
+        ("services/storefront/translations/de.po", ["storefront"]),
+        ("services/storefront/static/shop.css", ["storefront"]),
+        ("services/storefront/README.md", []),
     ],
 )
-def test_given_a_file_when_it_changes_then_the_processes_that_import_it_are_affected(
+def test_given_a_file_when_it_changes_then_the_processes_that_use_it_are_affected(
     file: str, expected: list[str]
 ) -> None:
     assert sorted(imports.affected(ROOT, PROGRAMS, {Path(file)})) == expected

@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from shopdev import identity
 from shopdev.ports import free_port
 
 pytestmark = pytest.mark.emulator
@@ -112,7 +113,8 @@ def test_given_nothing_when_started_then_the_shop_responds_reloads_on_change_and
     command = start()
     url = command.wait_for(r"^\s+shop\s+(http://\S+)")[1]
     assert httpx.get(f"{url}/products").json()["items"]
-    pages = command.wait_for(r"^\s+pages\s+(http://\S+)")[1]
+    pages = command.wait_for(r"^Open the storefront in a browser: (http://\S+)$")[1]
+    command.wait_for(f"^Sign in as alice .* with the password {identity.PASSWORD}$")
     assert "Coffee Beans" in httpx.get(pages, timeout=20).text
     curl = command.wait_for(r"^\s+(curl -H .*/orders)$")[1]
     asked = subprocess.run(["bash", "-c", curl], cwd=ROOT, capture_output=True, text=True, check=False)
@@ -130,7 +132,7 @@ def test_given_nothing_when_started_then_the_shop_responds_reloads_on_change_and
     assert not [pid for pid in children if alive(pid)]
 
 
-def test_given_a_file_when_it_changes_then_exactly_the_processes_that_import_it_restart(
+def test_given_a_file_when_it_changes_then_exactly_the_processes_that_use_it_restart(
     start: Callable[[], Command],
 ) -> None:
     """`dev/bench reload` measures how long this takes."""
@@ -140,6 +142,7 @@ def test_given_a_file_when_it_changes_then_exactly_the_processes_that_import_it_
     expected = {
         "services/order/relay.py": {"services.order.relay"},
         "services/shipping/domain.py": {"services.shipping.app:create_app()", "services.shipping.consumer"},
+        "services/storefront/templates/base.html": {"services.storefront.app:create_app()"},
     }
 
     for file, programs in expected.items():

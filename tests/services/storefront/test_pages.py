@@ -2,6 +2,7 @@
 
 import re
 import uuid
+from hashlib import sha256
 from http import HTTPStatus
 from urllib.parse import parse_qs, urlsplit
 
@@ -154,6 +155,14 @@ def test_given_any_page_then_its_headers_permit_only_its_own_content(
         assert "<script>" not in response.text
         assert " style=" not in response.text
         assert not re.search(r"\son\w+\s*=", response.text)
+
+
+def test_given_a_page_then_the_urls_of_its_styles_change_with_their_content(visitor: Visitor) -> None:
+    (url,) = re.findall(r'<link rel="stylesheet" href="([^"]+)"', visitor.get("/").text)
+    styles = visitor.get(url)
+
+    assert urlsplit(url).query == sha256(styles.data).hexdigest()[:8]
+    assert styles.headers["Cache-Control"] == "public, max-age=3600"
 
 
 # ---- basket and sign-in
