@@ -15,6 +15,20 @@ RUN python3 -m venv /venv \
  && /venv/bin/pip install --quiet --require-hashes -r requirements/services.txt \
  && /venv/bin/pip uninstall --quiet --yes pip setuptools
 
+FROM build AS storefront-venv
+COPY requirements/storefront.txt requirements/
+RUN python3 -m venv /venv \
+ && /venv/bin/pip install --quiet --require-hashes -r requirements/storefront.txt \
+ && /venv/bin/pip uninstall --quiet --yes pip setuptools
+# Babel knows a thousand locales in 32 MB; the pages need those of their own languages only.
+COPY services/storefront/translations translations
+RUN cd /venv/lib/python3*/site-packages/babel/locale-data \
+ && mkdir /locales \
+ && for language in en $(basename -s .po -a /build/translations/*.po); do cp "$language".dat "$language"_*.dat /locales; done \
+ && mv root.dat /locales \
+ && rm *.dat \
+ && mv /locales/*.dat .
+
 FROM build AS local-aws-venv
 COPY requirements/local-aws.txt requirements/
 RUN python3 -m venv /venv \
@@ -76,3 +90,13 @@ CMD ["gunicorn", "--config", "python:services.common.http.gunicorn", "services.p
 FROM service AS shipping
 COPY services/shipping services/shipping
 CMD ["gunicorn", "--config", "python:services.common.http.gunicorn", "services.shipping.app:create_app()"]
+
+# The pages need the languages in addition.
+FROM runtime AS storefront
+ENV PYTHONPATH=/app
+COPY --from=storefront-venv /venv /venv
+ENTRYPOINT ["dumb-init", "--single-child", "--"]
+COPY services/__init__.py services/
+COPY services/common services/common
+COPY services/storefront services/storefront
+CMD ["gunicorn", "--config", "python:services.common.http.gunicorn", "services.storefront.app:create_app()"]

@@ -115,7 +115,7 @@ test-e2e: .venv
 	$(PYTEST) --timeout=900 tests/e2e
 	$(call took,e2e: a real node)
 
-##@ Deliver one service (SERVICE=product, order, payment or shipping)
+##@ Deliver one service (SERVICE=product, order, payment, shipping or storefront)
 # The steps of the pipelines; see docs/how-to/deliver-continuously.md
 DELIVERY_STEPS := image sbom scan push findings chart deploy smoke rollback
 SERVICE ?=

@@ -1,5 +1,6 @@
-"""charts/shop: four services, the design's public paths, and what a cluster may set."""
+"""charts/shop: four services and their pages, the design's public paths, and what a cluster may set."""
 
+import base64
 import importlib
 import os
 from typing import Any
@@ -8,6 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
+from services.storefront import config as storefront
 from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.render import render
 from shopdev.checkout import ROOT
@@ -15,6 +17,7 @@ from shopdev.cloudformation import stacks
 from tests.charts.helm import Helm, Object, Refused, names, only
 
 SERVICES = ("order", "payment", "product", "shipping")
+SHOPSERVICES = (*SERVICES, "storefront")
 LOCAL, EKS = ("values-local.yaml",), ("values-eks.yaml",)
 
 
@@ -31,13 +34,14 @@ def _env(entries: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("files", [(), LOCAL, EKS])
-def test_given_any_environment_then_the_chart_renders_four_shopservices_a_gateway_and_the_seed(
+def test_given_any_environment_then_the_chart_renders_five_shopservices_a_gateway_and_the_seed(
     helm: Helm, files: tuple[str, ...]
 ) -> None:
     objects = _render(helm, files=files)
 
     assert names(objects) == {
-        *(f"ShopService/{name}" for name in SERVICES),
+        *(f"ShopService/{name}" for name in SHOPSERVICES),
+        *(() if files == EKS else ("Secret/storefront-session",)),
         "Gateway/shop",
         "Job/shop-seed",
         "NetworkPolicy/shop-seed",
@@ -85,7 +89,7 @@ def test_given_no_order_service_or_a_missing_table_then_no_cronjob_reconciles_or
 def test_given_a_separately_delivered_service_then_the_chart_omits_only_that_one(helm: Helm) -> None:
     objects = _render(helm, {"services": {"order": False}})
 
-    assert set(_specs(objects)) == {"payment", "product", "shipping"}
+    assert set(_specs(objects)) == {"payment", "product", "shipping", "storefront"}
     assert "Job/shop-seed" in names(objects)
     assert "Job/shop-seed" not in names(_render(helm, {"services": {"product": False}}))
 
@@ -105,6 +109,7 @@ def test_given_the_routes_of_the_services_then_only_the_intended_paths_and_metho
         ("/orders", ("GET", "POST")),
         ("/payments", ("GET",)),
         ("/shipments", ("GET",)),
+        ("/", ("GET", "HEAD", "POST")),
     }
 
 
@@ -112,13 +117,16 @@ def test_given_a_registry_and_a_tag_then_each_service_has_its_image_and_its_work
     specs = _specs(_render(helm, {"global": {"image": {"registry": "reg.example", "tag": "v3"}}}))
 
     assert {name: spec["image"] for name, spec in specs.items()} == {
-        name: f"reg.example/shop-{name}:v3" for name in SERVICES
+        name: f"reg.example/shop-{name}:v3" for name in SHOPSERVICES
     }
-    assert {name: [worker["command"][-1] for worker in spec["workers"]] for name, spec in specs.items()} == {
+    assert {
+        name: [worker["command"][-1] for worker in spec.get("workers", ())] for name, spec in specs.items()
+    } == {
         "order": ["services.order.consumer", "services.order.relay"],
         "payment": ["services.payment.consumer"],
         "product": ["services.product.consumer"],
         "shipping": ["services.shipping.consumer"],
+        "storefront": [],
     }
 
 
@@ -136,8 +144,9 @@ def test_given_the_local_values_then_each_service_has_one_replica_and_uses_the_e
     specs = _specs(_render(helm))
 
     assert specs["product"]["autoscaling"] == {"minReplicas": 1, "maxReplicas": 4, "cpu": 70}
-    assert {specs[name]["replicas"] for name in SERVICES if name != "product"} == {1}
-    for spec in specs.values():
+    assert {specs[name]["replicas"] for name in SHOPSERVICES if name != "product"} == {1}
+    for name in SERVICES:
+        spec = specs[name]
         assert {worker["replicas"] for worker in spec["workers"]} == {1}
         assert _env(spec["env"])["AWS_ENDPOINT_URL"] == "http://local-aws.aws.svc.cluster.local:4566"
         assert spec["envFrom"][0] == {"secretRef": {"name": "local-aws-credentials"}}
@@ -173,9 +182,9 @@ def test_given_the_production_values_then_everything_has_two_replicas_and_no_emu
     assert specs["product"]["autoscaling"] == {"minReplicas": 2, "maxReplicas": 10, "cpu": 70}
     for spec in specs.values():
         assert spec.get("replicas", 2) == 2
-        assert {worker["replicas"] for worker in spec["workers"]} == {2}
+        assert {worker["replicas"] for worker in spec.get("workers", ())} <= {2}
         assert "AWS_ENDPOINT_URL" not in _env(spec["env"])
-        assert "envFrom" not in spec
+    assert {name for name, spec in specs.items() if "envFrom" in spec} == {"storefront"}
 
 
 def test_given_stack_outputs_as_values_then_they_extend_the_environment_of_their_service(helm: Helm) -> None:
@@ -210,6 +219,54 @@ def test_given_the_outputs_of_all_stacks_then_the_environment_of_a_service_satis
     settings = importlib.import_module(f"services.{name}.config").Settings.load()
 
     assert settings.table == "the-Table"
+
+
+@pytest.mark.parametrize("files", [(), LOCAL, EKS])
+def test_given_the_outputs_of_all_stacks_then_the_environment_of_the_storefront_satisfies_its_settings(
+    helm: Helm, monkeypatch: pytest.MonkeyPatch, files: tuple[str, ...]
+) -> None:
+    outputs = {
+        stack: {output: f"https://{output}.test" for output in stacks.document(stack)["Outputs"]}
+        for stack in stacks.STACKS
+    }
+    spec = _specs(_render(helm, {"storefront": {"env": stacks.pages(outputs)}}, files))["storefront"]
+    for variable in os.environ:
+        monkeypatch.delenv(variable)
+    for variable, value in _env(spec["env"]).items():
+        monkeypatch.setenv(variable, value)
+    monkeypatch.setenv("SESSION_KEYS", "k" * 48)
+
+    settings = storefront.Settings.load()
+
+    assert (settings.api_url, settings.public_url) == ("https://ApiUrl.test", "https://Url.test")
+    assert settings.sandbox
+
+
+@pytest.mark.parametrize("files", [(), LOCAL, EKS])
+def test_given_any_environment_then_the_storefront_reads_the_keys_of_its_cookies_and_no_other_secret(
+    helm: Helm, files: tuple[str, ...]
+) -> None:
+    spec = _specs(_render(helm, files=files))["storefront"]
+
+    assert spec["envFrom"] == [{"secretRef": {"name": "storefront-session"}}]
+    assert not [entry for entry in spec["env"] if "valueFrom" in entry]
+
+
+def test_given_no_secret_when_the_chart_is_installed_then_it_creates_keys_that_the_storefront_accepts(
+    helm: Helm,
+) -> None:
+    secret = only(_render(helm), "Secret", "storefront-session")
+
+    assert secret["data"].keys() == {"SESSION_KEYS"}
+    assert len(base64.b64decode(secret["data"]["SESSION_KEYS"])) >= storefront.SHORTEST_KEY
+    assert secret["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
+
+
+@pytest.mark.parametrize("values", [{"sessionKeys": {"create": False}}, {"services": {"storefront": False}}])
+def test_given_own_keys_or_no_storefront_then_the_chart_creates_no_secret(
+    helm: Helm, values: dict[str, Any]
+) -> None:
+    assert "Secret" not in {each["kind"] for each in _render(helm, values)}
 
 
 def _reached(rules: list[dict[str, Any]], side: str) -> set[tuple[str, int]]:
@@ -253,8 +310,19 @@ def test_given_any_environment_then_network_policies_allow_exactly_the_calls_bet
 
     # In a VPC the pods have its addresses too.
     by_order = {edge} if files == EKS else {edge, ("order", 8080)}
-    assert callers == {"product": {edge}, "order": {edge}, "payment": by_order, "shipping": by_order}
-    assert called == dict.fromkeys(SERVICES, aws) | {"order": {*aws, ("payment shipping", 8080)}}
+    assert callers == {
+        "product": {edge},
+        "order": {edge},
+        "payment": by_order,
+        "shipping": by_order,
+        "storefront": {edge},
+    }
+    assert called == {
+        **dict.fromkeys(SERVICES, aws),
+        "order": {*aws, ("payment shipping", 8080)},
+        # The pages have no AWS permissions, and call no service except through the API.
+        "storefront": aws - {POD_IDENTITY},
+    }
 
 
 @pytest.mark.parametrize("files", [(), LOCAL, EKS])
@@ -263,7 +331,7 @@ def test_given_any_environment_then_each_service_has_rollback_disruption_monitor
 ) -> None:
     specs = _specs(_render(helm, files=files))
 
-    assert set(specs) == set(SERVICES)
+    assert set(specs) == set(SHOPSERVICES)
     for name, spec in specs.items():
         assert spec["rollout"] == {"autoRollback": True}, name
         assert spec["disruption"] == {"maxUnavailable": 1}, name
@@ -285,7 +353,7 @@ def test_given_any_environment_then_a_service_depends_on_exactly_the_services_th
         )
         for name, spec in specs.items()
     }
-    assert called == {"order": ["payment", "shipping"], "payment": [], "product": [], "shipping": []}
+    assert called == {name: [] for name in SHOPSERVICES} | {"order": ["payment", "shipping"]}
     assert {name: sorted(spec.get("dependsOn", [])) for name, spec in specs.items()} == called
 
 

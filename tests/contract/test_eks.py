@@ -7,7 +7,7 @@ import pytest
 
 from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.render import render
-from shopdev.checkout import SERVICES
+from shopdev.checkout import SERVICES, SHOPSERVICES
 from shopdev.cloudformation import stacks
 from shopdev.demo import images
 from tests.charts.helm import Helm
@@ -74,7 +74,7 @@ def test_given_the_pods_of_the_chart_then_each_serviceaccount_is_associated_with
         if each["Namespace"] == {"Ref": "Namespace"}
     }
 
-    assert used == {service: {service} for service in SERVICES}
+    assert used == {service: {service} for service in SHOPSERVICES}
     assert associated == {service: f"{service.capitalize()}Role" for service in SERVICES}
     assert DOCUMENT["Parameters"]["Namespace"]["Default"] == "shop"
 

@@ -19,7 +19,7 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 STAGE: Final = re.compile(
     r"^FROM (?P<base>\S+) AS (?P<name>\S+)\n(?P<lines>(?:(?!FROM ).*\n)*)", re.MULTILINE
 )
-IMAGES: Final = ("operator", "order", "payment", "product", "shipping")
+IMAGES: Final = ("operator", "order", "payment", "product", "shipping", "storefront")
 KILLED: Final = 128 + signal.SIGTERM
 
 

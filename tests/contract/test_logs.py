@@ -29,6 +29,7 @@ UNFILTERED: Final = {
     ("collector", "PerformanceLogs"): "metrics in the embedded metric format",
     ("eks", "ClusterLogs"): "text of Kubernetes components",
     ("network", "FlowLogGroup"): "every line is a rejected packet",
+    ("storefront", "AccessLogs"): "API Gateway reports 4xx and 5xx as metrics",
     ("pipeline", "Logs"): "CodeBuild reports failed builds as a metric",
 }
 # Of Step Functions: the events of a standard workflow that it logs at the level ERROR.

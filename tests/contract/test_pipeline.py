@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from shopdev.checkout import ROOT, SERVICES
+from shopdev.checkout import ROOT, SHOPSERVICES
 from shopdev.cloudformation import stacks
 from shopdev.delivery.deliverables import DELIVERABLES, EXCLUDED, INCLUDED
 
@@ -141,7 +141,7 @@ def test_given_a_change_when_pushed_then_only_the_pipelines_of_affected_delivera
     assert source["Configuration"]["DetectChanges"] == "false", "or it would start on every change"
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", SHOPSERVICES)
 def test_given_the_pipeline_of_a_service_then_it_tests_builds_deploys_with_helm_and_runs_a_smoke_test(
     service: str,
 ) -> None:
@@ -154,7 +154,7 @@ def test_given_the_pipeline_of_a_service_then_it_tests_builds_deploys_with_helm_
     assert smoke["Configuration"]["ProjectName"] == {"Ref": "Smoke"}
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", SHOPSERVICES)
 def test_given_a_failed_deployment_or_smoke_test_then_the_pipeline_rolls_back(
     service: str,
 ) -> None:
@@ -201,7 +201,7 @@ def test_given_a_buildspec_when_it_uses_a_variable_then_the_pipeline_or_codebuil
 
 
 def test_given_the_image_and_smoke_actions_of_a_service_then_their_variables_name_that_service() -> None:
-    for service in SERVICES:
+    for service in SHOPSERVICES:
         told = [
             json.dumps(each["Configuration"]["EnvironmentVariables"])
             for each in actions(service)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from shopdev.checkout import SERVICES
+from shopdev.checkout import SERVICES, SHOPSERVICES
 from shopdev.delivery import audit, deliverables, release
 from shopdev.delivery.deliverables import DELIVERABLES
 from shopdev.delivery.delivery import Delivery, DeliveryError
@@ -26,9 +26,11 @@ ADVISORY = "PYSEC-0000-1"
         ("services/payment/contracts/ChargePayment.json", ("payment",)),
         ("services/common/http/auth.py", DELIVERABLES),
         ("services/sales/domain.py", ("functions",)),
-        ("requirements/services.txt", DELIVERABLES),
-        ("Dockerfile", ("product", "order", "payment", "shipping")),
-        ("charts/shop/values-eks.yaml", ("product", "order", "payment", "shipping")),
+        ("requirements/services.txt", (*SERVICES, "functions")),
+        ("requirements/storefront.txt", ("storefront",)),
+        ("services/storefront/translations/de.po", ("storefront",)),
+        ("Dockerfile", SHOPSERVICES),
+        ("charts/shop/values-eks.yaml", SHOPSERVICES),
         ("charts/shop/templates/gateway.yaml", ()),
         ("manifests/aws/functions.yaml", ("functions",)),
         ("docs/how-to/run-on-eks.md", ()),
@@ -44,7 +46,7 @@ def test_given_a_changed_file_when_affected_deliverables_are_computed_then_they_
     assert deliverables.affected_by([file]) == affected
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", SHOPSERVICES)
 def test_given_a_source_of_an_image_when_changed_then_its_service_is_delivered(service: str) -> None:
     for source in SOURCES[service]:
         file = source if "." in Path(source).name else f"{source}/any/file.py"
@@ -128,7 +130,7 @@ def test_given_a_known_vulnerability_when_scanned_then_the_step_fails_and_names_
     lock: Path, vulnerable: str
 ) -> None:
     with pytest.raises(DeliveryError, match=rf"flask 3\.1\.0: {ADVISORY} \(fixed in 9\.9\)"):
-        audit.packages(offline_ok=True, env=environment(vulnerable), lock=lock)
+        audit.packages(lock, offline_ok=True, env=environment(vulnerable))
 
 
 def test_given_an_accepted_vulnerability_when_scanned_then_it_passes_until_it_expires(
@@ -138,12 +140,12 @@ def test_given_an_accepted_vulnerability_when_scanned_then_it_passes_until_it_ex
     monkeypatch.setattr(audit, "ACCEPTED", accepted)
     monkeypatch.setattr(audit.accepted_today, "__defaults__", (accepted, None))
     accepted.write_text(json.dumps({ADVISORY: {"until": "9999-12-31", "reason": "a test"}}))
-    audit.packages(offline_ok=False, env=environment(vulnerable), lock=lock)
+    audit.packages(lock, offline_ok=False, env=environment(vulnerable))
 
     monkeypatch.setattr(audit, "ROOT", tmp_path)
     accepted.write_text(json.dumps({ADVISORY: {"until": "2000-01-01", "reason": "a test"}}))
     with pytest.raises(DeliveryError, match=ADVISORY):
-        audit.packages(offline_ok=False, env=environment(vulnerable), lock=lock)
+        audit.packages(lock, offline_ok=False, env=environment(vulnerable))
 
 
 def test_given_an_unreachable_database_when_scanned_then_the_step_fails_unless_offline_is_ok(
@@ -151,8 +153,8 @@ def test_given_an_unreachable_database_when_scanned_then_the_step_fails_unless_o
 ) -> None:
     unreachable = environment(f"http://127.0.0.1:{free_port()}/v1/query")
     with pytest.raises(DeliveryError, match="Nothing was checked; to continue anyway, use --offline-ok"):
-        audit.packages(offline_ok=False, env=unreachable, lock=lock)
-    audit.packages(offline_ok=True, env=unreachable, lock=lock)
+        audit.packages(lock, offline_ok=False, env=unreachable)
+    audit.packages(lock, offline_ok=True, env=unreachable)
     assert "NOT CHECKED" in capsys.readouterr().out
 
 
@@ -164,7 +166,7 @@ def test_given_two_values_files_when_merged_then_maps_are_merged_and_lists_are_r
     assert release.merge(under, {"a": {"c": 3}, "list": [9]}) == {"a": {"b": 1, "c": 3}, "list": [9]}
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", SHOPSERVICES)
 def test_given_a_service_when_released_separately_then_its_values_equal_those_in_the_release_of_the_shop(
     service: str,
 ) -> None:
@@ -174,7 +176,7 @@ def test_given_a_service_when_released_separately_then_its_values_equal_those_in
     assert values["image"] == image
     assert values["env"]["TABLE"] == f"shop-{service}"
     assert values["global"]["gateway"]
-    assert values["workers"]["consumer"]
+    assert ("consumer" in values.get("workers", {})) == (service in SERVICES)
 
 
 # ---- the reader of pipeline files

@@ -224,7 +224,7 @@ def suggested(
 def test_given_the_suggested_search_of_the_demo_then_its_url_is_quoted_and_finds_a_product(
     suggested: Suggested,
 ) -> None:
-    command = suggested(target.choose({}))["The shop"]
+    command = suggested(target.choose({}))["The API"]
 
     url = shlex.split(command)[-1]
     assert f"'{url}'" in command

@@ -335,13 +335,14 @@ def test_given_the_values_of_a_chart_when_its_services_are_drawn_then_each_depen
         "order": {"dependsOn": ["payment"]},
         "payment": {},
         "shipping": {},
+        "storefront": {},
     }
 
     lines = list(generated.dependencies(values))
 
     assert lines[1] == '  product["product<br/>product-consumer"]'
     assert lines[-1] == "  order --> payment"
-    assert len(lines) == 6
+    assert len(lines) == 7
 
 
 def test_given_a_contract_of_layers_when_it_is_drawn_then_each_layer_points_to_the_next() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from shop_operator.render import pod
-from shopdev.checkout import SERVICES
+from shopdev.checkout import SHOPSERVICES
 from shopdev.demo import images, steps
 from shopdev.demo.target import read_env_file
 from shopdev.eks import awscli, target
@@ -196,7 +196,7 @@ def test_given_the_services_then_the_health_checks_of_the_load_balancer_equal_th
         each["spec"]["targetReference"]["name"]: each["spec"]["defaultConfiguration"]
         for each in machine.applied("TargetGroupConfiguration")
     }
-    assert set(groups) == set(SERVICES)
+    assert set(groups) == set(SHOPSERVICES)
     for group in groups.values():
         check = group["healthCheckConfig"]
         assert group["targetType"] == "ip"

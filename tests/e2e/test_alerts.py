@@ -18,7 +18,7 @@ import yaml
 
 from shop_operator.render.slo.burn_rates import HOUR, burn_rates
 from shop_operator.render.slo.rules import BURN_ALERTS, MISSING_ALERT
-from shopdev.checkout import ROOT, SERVICES
+from shopdev.checkout import ROOT, SHOPSERVICES
 from shopdev.codegen.slo.objectives import objectives
 from shopdev.demo.addons import prometheus
 from shopdev.demo.observing import Backends
@@ -43,7 +43,7 @@ FIRES_WITHIN: Final = 60.0
 
 def _values() -> dict[str, Any]:
     found: dict[str, Any] = {"global": {"slos": {"window": "1h"}}}
-    for service in SERVICES:
+    for service in SHOPSERVICES:
         slos = [copy.deepcopy(dict(each.document)) for each in objectives() if each.service == service]
         for slo in slos:
             if "latency" in slo["indicator"]:

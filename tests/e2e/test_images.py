@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from shopdev.checkout import SERVICES
+from shopdev.checkout import SHOPSERVICES
 from shopdev.demo import target as targets
 
 LIMIT = 120 * 1000 * 1000
@@ -31,7 +31,7 @@ def _size(reference: str) -> int:
         return sum(blob.stat().st_size for blob in (layout / "blobs" / "sha256").iterdir())
 
 
-@pytest.mark.parametrize("name", [*SERVICES, "operator", "sample"])
+@pytest.mark.parametrize("name", [*SHOPSERVICES, "operator", "sample"])
 def test_given_a_built_image_then_it_is_small_and_runs_as_an_unprivileged_user(
     target: targets.Target, name: str
 ) -> None:

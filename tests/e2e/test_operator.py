@@ -4,17 +4,18 @@ import json
 
 import pytest
 
+from shopdev.checkout import SHOPSERVICES
 from tests.e2e.actors import Cluster
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.usefixtures("shop")
 
 
-def test_given_the_demo_when_kubectl_get_runs_then_all_four_shopservices_are_ready(cluster: Cluster) -> None:
+def test_given_the_demo_when_kubectl_get_runs_then_all_five_shopservices_are_ready(cluster: Cluster) -> None:
     table = cluster.kubectl("get", "shopservices", "-n", "shop").splitlines()
 
     assert table[0].split()[:3] == ["NAME", "READY", "AVAILABLE"]
-    assert [line.split()[0] for line in table[1:]] == ["order", "payment", "product", "shipping"]
+    assert [line.split()[0] for line in table[1:]] == sorted(SHOPSERVICES)
     for service in cluster.get("shopservices", "-n", "shop")["items"]:
         ready = next(c for c in service["status"]["conditions"] if c["type"] == "Ready")
         assert ready["status"] == "True", ready

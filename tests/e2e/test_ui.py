@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from shopdev.checkout import ROOT
+from shopdev.checkout import ROOT, SHOPSERVICES
 from shopdev.demo.observing import Backends
 from shopdev.demo.target import Target
 from tests import pictures, traces
@@ -112,7 +112,7 @@ def test_given_a_service_that_is_suspended_when_the_graph_is_open_then_it_follow
         page = visitor.opens("/graph")
         services = page.locator("ul.entries > li").filter(has=page.locator("p", has_text="ShopService"))
         ready = services.locator("p .badge").filter(has_text=re.compile("^Ready$"))
-        expect(ready).to_have_count(4, timeout=SECONDS)
+        expect(ready).to_have_count(len(SHOPSERVICES), timeout=SECONDS)
         pictures.take(page, "ui-graph")
         page.evaluate("window.sameDocument = true")
         payment = services.filter(has=page.get_by_role("link", name="payment", exact=True)).locator("p")

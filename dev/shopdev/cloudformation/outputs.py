@@ -1,11 +1,11 @@
 """The state of the deployed stacks, and their outputs as settings of the shop."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import yaml
 
-from shopdev.checkout import SERVICES
+from shopdev.checkout import SERVICES, STOREFRONT
 from shopdev.cloudformation import stacks
 from shopdev.cloudformation.account import Account, AwsError, outputs_of
 
@@ -47,10 +47,11 @@ def outputs_of_stack(account: Account, prefix: str, stack: str) -> dict[str, str
 
 
 def values(account: Account, prefix: str) -> str:
-    """Values for charts/shop, as YAML: the environment of each service.
+    """Values for charts/shop, as YAML: the environment of each service and of the storefront.
 
     The region is that of the topic. For an emulator, pods use the endpoint in the URLs of its queues, which may differ from the
-    address that this machine uses.
+    address that this machine and its browsers use. Before the stack `api` is deployed, the storefront has no API to call and is
+    disabled.
     """
     found = outputs(account, prefix)
     endpoint = None
@@ -60,9 +61,13 @@ def values(account: Account, prefix: str) -> str:
         endpoint = f"{queue.scheme}://{queue.netloc}"
         everyone["AWS_ENDPOINT_URL"] = endpoint
         everyone["AWS_DISABLE_HOST_PREFIX_INJECTION"] = "true"
-    document = {
+    document: dict[str, dict[str, Any]] = {
         service: {"env": everyone | stacks.environment(service, found, endpoint)} for service in SERVICES
     }
+    if "api" in found:
+        document[STOREFRONT] = {"env": stacks.pages(found, endpoint, account.endpoint)}
+    else:
+        document["services"] = {STOREFRONT: False}
     return yaml.safe_dump(document, sort_keys=True)
 
 

@@ -13,13 +13,13 @@ from typing import Any
 import yaml
 
 from shopdev.aws_environment import EMULATOR_KEY
-from shopdev.checkout import ROOT, SERVICES
+from shopdev.checkout import ROOT, SERVICES, STOREFRONT
 
 FOLDER = ROOT / "manifests" / "aws"
 # The stacks of a wave import exports of earlier waves only.
 WAVES = (
     ("network",),
-    ("events", "tokens", "identity", "discovery", "artifacts"),
+    ("events", "tokens", "identity", STOREFRONT, "discovery", "artifacts"),
     SERVICES,
     ("saga",),
     ("functions", "functions-catalogue", "functions-partners"),
@@ -45,6 +45,7 @@ ONE_OF: Mapping[str, tuple[str, ...]] = {"api": ("BackendUrl", "ListenerArn")}
 SETTINGS: Mapping[str, Mapping[str, str]] = {
     "payment": {"PROVIDER": "sandbox"},
     "shipping": {"CARRIER": "sandbox"},
+    STOREFRONT: {"SANDBOX": "true"},
 }
 
 # The outputs of the identity stack that a sign-in needs.
@@ -153,6 +154,29 @@ def environment(service: str, outputs: Outputs, endpoint: str | None = None) -> 
     return dict(
         sorted((found | trust(outputs["identity"], endpoint) | dict(SETTINGS.get(service, {}))).items())
     )
+
+
+def pages(outputs: Outputs, endpoint: str | None = None, browsers: str | None = None) -> dict[str, str]:
+    """The environment that the outputs of the stacks give to the storefront, without the keys of its cookies.
+
+    Args:
+        outputs: outputs of the stacks, with those of the api stack.
+        endpoint: address of the emulator for the processes; None for AWS.
+        browsers: address of the emulator for browsers, which open its sign-in pages; None for AWS.
+
+    Raises:
+        KeyError: names the stack or the output that is missing.
+    """
+    identity = outputs["identity"]
+    return {
+        "API_URL": api_urls(outputs["api"], endpoint)[0],
+        "AUTHORIZE_URL": cognito(identity, browsers)["COGNITO_AUTHORIZE_URL"],
+        "OPS_CLIENT_ID": identity["OpsClientId"],
+        "PUBLIC_URL": outputs[STOREFRONT]["Url"],
+        "TOKEN_URL": cognito(identity, endpoint)["COGNITO_TOKEN_URL"],
+        "WEB_CLIENT_ID": identity["WebClientId"],
+        **SETTINGS[STOREFRONT],
+    }
 
 
 def topic(service: str, outputs: Outputs) -> str:

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import yaml
 
-from shopdev.checkout import ROOT, SERVICES
+from shopdev.checkout import ROOT, SHOPSERVICES
 from shopdev.codegen import saga
 
 FILE: Final = ROOT / "docs/reference/diagrams.md"
@@ -37,7 +37,7 @@ def generated() -> str:
             *_block(workflow(saga.definition())),
             "## The services of the shop\n",
             "An arrow leads from a ShopService to one in its `dependsOn`. Each box names the Deployments of the ShopService: the web pods, which",
-            "serve the API, and the workers.\n",
+            "serve the API or the pages, and the workers.\n",
             *_block(dependencies(values)),
             *(line for contract in contracts if contract["name"] in _LAYERS for line in _layers(contract)),
         ]
@@ -59,10 +59,10 @@ def workflow(definition: Mapping[str, Any]) -> Iterator[str]:
 def dependencies(values: Mapping[str, Any]) -> Iterator[str]:
     """The lines of the diagram of the services, from the values of their chart."""
     yield "flowchart LR"
-    for service in SERVICES:
+    for service in SHOPSERVICES:
         workers = "".join(f"<br/>{service}-{worker}" for worker in values[service].get("workers", {}))
         yield f'  {service}["{service}{workers}"]'
-    for service in SERVICES:
+    for service in SHOPSERVICES:
         yield from (f"  {service} --> {other}" for other in values[service].get("dependsOn", ()))
 
 

@@ -18,11 +18,10 @@ from shopdev.delivery import registry
 from shopdev.delivery.delivery import Delivery, DeliveryError
 
 ACCEPTED = Path(__file__).with_name("accepted.json")
-LOCK = ROOT / "requirements" / "services.txt"
 AUDIT_SECONDS = 300
 
 
-def packages(*, offline_ok: bool, env: Mapping[str, str] = os.environ, lock: Path = LOCK) -> None:
+def packages(lock: Path, *, offline_ok: bool, env: Mapping[str, str] = os.environ) -> None:
     """Fail on every known vulnerability of a locked package that `accepted.json` does not name.
 
     Advisories for Python packages have no comparable severity. Therefore each one is accepted separately, with a reason and an

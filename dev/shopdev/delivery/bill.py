@@ -18,11 +18,8 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 from packageurl import PackageURL
 
-from shopdev.checkout import ROOT
 from shopdev.delivery.delivery import Delivery, DeliveryError
 from shopdev.delivery.engine import Engine
-
-LOCK = "requirements/services.txt"
 
 
 def write(delivery: Delivery, engine: Engine) -> str:
@@ -32,7 +29,7 @@ def write(delivery: Delivery, engine: Engine) -> str:
         DeliveryError: when it does not match the schema of CycloneDX.
     """
     reference = delivery.reference
-    bom = _python_packages(ROOT / LOCK)
+    bom = _python_packages(delivery.lock)
     python = len(bom.components)
     bom.components.update(
         distribution(engine.read(reference, "/var/lib/dpkg/status"), _release(engine, reference))

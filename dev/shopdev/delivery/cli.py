@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from shopdev.checkout import SERVICES
+from shopdev.checkout import SHOPSERVICES
 from shopdev.console import CommandError, say
 from shopdev.delivery import deliverables
 from shopdev.delivery.delivery import Delivery, DeliveryError
@@ -47,7 +47,7 @@ def _parser() -> argparse.ArgumentParser:
 
     def step(name: str, text: str) -> argparse.ArgumentParser:
         made = steps.add_parser(name, help=text)
-        made.add_argument("service", choices=SERVICES)
+        made.add_argument("service", choices=SHOPSERVICES)
         return made
 
     image = step("image", "build the image")
@@ -116,7 +116,7 @@ def _check(options: argparse.Namespace, delivery: Delivery) -> None:
         case "sbom":
             say(bill.write(delivery, engine.find()))
         case "scan":
-            audit.packages(offline_ok=options.offline_ok)
+            audit.packages(delivery.lock, offline_ok=options.offline_ok)
         case "findings":
             audit.image(
                 delivery,

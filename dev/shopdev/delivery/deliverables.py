@@ -9,16 +9,15 @@ import subprocess
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from shopdev.checkout import ROOT, SERVICES
+from shopdev.checkout import ROOT, SERVICES, SHOPSERVICES, STOREFRONT
 
 FUNCTIONS = "functions"
-DELIVERABLES = (*SERVICES, FUNCTIONS)
+DELIVERABLES = (*SHOPSERVICES, FUNCTIONS)
 
 # The image of each service, and the chart and values that deploy it.
 _OF_EVERY_SERVICE = (
     "services/common/**",
     "services/__init__.py",
-    "requirements/services.txt",
     "Dockerfile",
     ".dockerignore",
     "charts/shop-service/**",
@@ -26,7 +25,8 @@ _OF_EVERY_SERVICE = (
 )
 
 INCLUDED: Mapping[str, tuple[str, ...]] = {
-    **{name: (f"services/{name}/**", *_OF_EVERY_SERVICE) for name in SERVICES},
+    **{name: (f"services/{name}/**", "requirements/services.txt", *_OF_EVERY_SERVICE) for name in SERVICES},
+    STOREFRONT: ("services/storefront/**", "requirements/storefront.txt", *_OF_EVERY_SERVICE),
     FUNCTIONS: (
         "services/common/**",
         "services/order/**",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from shopdev.checkout import ROOT
+from shopdev.checkout import ROOT, STOREFRONT
 from shopdev.console import CommandError
 
 
@@ -30,6 +30,11 @@ class Delivery:
     def of(cls, service: str, env: Mapping[str, str] = os.environ) -> "Delivery":
         """The delivery of a service in this checkout."""
         return cls(service, Path(env.get("DELIVERY") or ROOT / ".dev" / "delivery" / service))
+
+    @property
+    def lock(self) -> Path:
+        """The lock file of the Python packages in the image."""
+        return ROOT / "requirements" / f"{STOREFRONT if self.service == STOREFRONT else 'services'}.txt"
 
     @property
     def bill(self) -> Path:

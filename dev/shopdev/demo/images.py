@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from shopdev.checkout import ROOT, SERVICES
+from shopdev.checkout import ROOT, SERVICES, STOREFRONT
 from shopdev.console import CommandError, run, say
 
 OFFICIAL_BASE = "python:3.11-slim"
@@ -36,6 +36,12 @@ SOURCES: Mapping[str, tuple[str, ...]] = {
         name: ("requirements/services.txt", "services/__init__.py", "services/common", f"services/{name}")
         for name in SERVICES
     },
+    STOREFRONT: (
+        "requirements/storefront.txt",
+        "services/__init__.py",
+        "services/common",
+        "services/storefront",
+    ),
 }
 
 

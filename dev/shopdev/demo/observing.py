@@ -2,7 +2,7 @@
 
 import urllib.parse
 
-from shopdev.checkout import SERVICES
+from shopdev.checkout import SHOPSERVICES
 from shopdev.console import CommandError, say
 from shopdev.demo import traces
 from shopdev.demo.addons import OBSERVABILITY, jaeger, prometheus
@@ -19,7 +19,7 @@ SHOP_VALUES = (
     "global.env.OTEL_BSP_SCHEDULE_DELAY=500",
     "--set",
     "monitoring.rules.enabled=true",
-    *(arg for each in SERVICES for arg in ("--set", f"{each}.monitoring.namespace={OBSERVABILITY}")),
+    *(arg for each in SHOPSERVICES for arg in ("--set", f"{each}.monitoring.namespace={OBSERVABILITY}")),
 )
 """Every trace is recorded and sent within half a second, because the node is for demonstrations and tests."""
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from shopdev import environment_file
+from shopdev import environment_file, identity
 from shopdev.aws_environment import EMULATOR_PORT
-from shopdev.checkout import ROOT, SERVICES
+from shopdev.checkout import ROOT, SHOPSERVICES, STOREFRONT
 from shopdev.console import Steps, run, say
 from shopdev.demo import namespaces
 from shopdev.demo.customer import FirstCustomer
@@ -27,7 +27,7 @@ AWS, FUNCTIONS, TOKEN = (ROOT / "dev" / name for name in ("aws", "functions", "t
 
 
 def install(target: Target, backends: Backends | None = None) -> None:
-    """Install everything up to four ready ShopServices behind the gateway; a second call changes nothing.
+    """Install everything up to five ready ShopServices behind the gateway; a second call changes nothing.
 
     Args:
         target: the cluster.
@@ -68,7 +68,7 @@ def install(target: Target, backends: Backends | None = None) -> None:
         run([sys.executable, str(FUNCTIONS), "build"], env=target.env(), show=True)
     with steps.step("AWS stacks", "20 s in the emulator, 10 min in an account"):
         values = _deploy_stacks(target)
-    with steps.step("Shop: four ShopServices", "20 s"):
+    with steps.step("Shop: five ShopServices", "20 s"):
         _install_shop(target, built, values, SHOP_VALUES if backends else ())
         if backends:
             backends.load_rules(target)
@@ -103,11 +103,12 @@ def customer(target: Target, user: str = "alice") -> Iterator[FirstCustomer]:
 
 def show(target: Target) -> None:
     """Print what is installed and which commands to try next."""
-    say(run(["kubectl", "-n", SHOP_NAMESPACE, "get", "shopservices"], env=target.env()))
+    installed = run(["kubectl", "-n", SHOP_NAMESPACE, "get", "shopservices"], env=target.env())
+    say(installed)
     inside = target.way_in()
     with customer(target) as alice:
         say(
-            f"""The shop:       curl -s '{alice.url}/products?q=grinder'
+            f"""The API:        curl -s '{alice.url}/products?q=grinder'
 An order:       dev/demo order
 Your orders:    curl -s -H "Authorization: Bearer $(dev/token alice)" {alice.url}/orders
 Kubernetes:     {inside}kubectl -n {SHOP_NAMESPACE} get shopservices,deployments,hpa,httproutes
@@ -118,6 +119,17 @@ Clean up:       {target.way_off()}"""
         )
     if way := target.way_to_aws():
         say(f"Keep running:   {way}   # the API runs in the pod of the emulator")
+    if STOREFRONT in installed:
+        _show_pages(target)
+
+
+def _show_pages(target: Target) -> None:
+    """Print how to open the pages in a browser of this machine."""
+    if way := target.way_to_pages():
+        say(f"Keep running:   {way}   # the pages")
+    users = f"{', '.join(identity.USERS)}; password {identity.PASSWORD}"
+    say(f"Sign in as:     {users if target.emulated else 'a user of the user pool'}")
+    say(f"Open the shop:  {target.pages_url()}")
 
 
 def _deploy_stacks(target: Target) -> Path:
@@ -146,7 +158,7 @@ def _install_shop(target: Target, built: dict[str, Image], values: Path, more: S
     run(["helm", "dependency", "update", "--skip-refresh", str(chart)], env=target.env())
     place = "values-local.yaml" if target.emulated else "values-eks.yaml"
     flags = ["--values", str(chart / place), "--values", str(values), *target.shop_values(), *more]
-    for service in SERVICES:
+    for service in SHOPSERVICES:
         flags += _image_flags(f"{service}.image", built[service])
     _helm(target, "shop", SHOP_NAMESPACE, "shop", flags)
     run(

@@ -21,6 +21,7 @@ from shopdev.demo import images
 from shopdev.demo.images import SOURCES, Image
 
 STATE = ROOT / ".dev"
+PAGES_PORT = 8085
 OPERATOR_NAMESPACE, SHOP_NAMESPACE, AWS_NAMESPACE = "shop-operator", "shop", "aws"
 
 
@@ -59,6 +60,12 @@ class Target(Protocol):
 
     def shop_url(self) -> AbstractContextManager[str]:
         """The URL of the gateway from this machine, valid inside the context."""
+
+    def pages_url(self) -> str:
+        """The URL of the pages of the shop for a browser of this machine."""
+
+    def way_to_pages(self) -> str:
+        """The command that makes the pages reachable at that URL; empty if none is required."""
 
     def remove_cluster(self) -> bool:
         """Remove the cluster if the demo created it; otherwise return False."""
@@ -104,10 +111,11 @@ class LocalNode:
         return ["--set", f"gateway.port={self.env()['GATEWAY_PORT']}"]
 
     def stack_parameters(self) -> list[str]:
-        """The address of Traefik for the API Gateway in the pod of the emulator."""
+        """The address of Traefik for the API Gateway in the pod of the emulator, and for browsers."""
         from shopdev.cluster.network import NODE_ADDRESS  # noqa: PLC0415  Linux only, and only here
 
-        return ["--set", f"BackendUrl=http://{NODE_ADDRESS}:{self.env()['GATEWAY_PORT']}"]
+        backend = f"http://{NODE_ADDRESS}:{self.env()['GATEWAY_PORT']}"
+        return ["--set", f"BackendUrl={backend}", "--set", f"StorefrontUrl={self.pages_url()}"]
 
     @contextmanager
     def aws(self) -> Iterator[dict[str, str]]:
@@ -131,6 +139,14 @@ class LocalNode:
     def shop_url(self) -> Iterator[str]:
         """Traefik, through the forwarder of the node."""
         yield self.env()["SHOP_URL"]
+
+    def pages_url(self) -> str:
+        """Traefik, through the forwarder of the node."""
+        return self.env()["SHOP_URL"]
+
+    def way_to_pages(self) -> str:
+        """Empty: the forwarder runs as long as the node."""
+        return ""
 
     def remove_cluster(self) -> bool:
         """Remove the node completely."""
@@ -216,8 +232,10 @@ class CurrentContext:
         return ["--set", f"gateway.className={self.gateway_class}"]
 
     def stack_parameters(self) -> list[str]:
-        """The address of the gateway for the emulator. In an account it is a load balancer, which `make eks-install` finds."""
-        return ["--set", f"BackendUrl={self.backend}"] if self.emulated else []
+        """The addresses of gateway and pages for the emulator. In an account, `make eks-install` finds the load balancer."""
+        if not self.emulated:
+            return []
+        return ["--set", f"BackendUrl={self.backend}", "--set", f"StorefrontUrl={self.pages_url()}"]
 
     @contextmanager
     def aws(self) -> Iterator[dict[str, str]]:
@@ -257,6 +275,16 @@ class CurrentContext:
         if not addresses:
             raise CommandError("Gateway shop/shop has no address: set SHOP_URL to the URL of the shop")
         yield f"http://{addresses[0]['value']}:{gateway['spec']['listeners'][0]['port']}"
+
+    def pages_url(self) -> str:
+        """The configured URL, or the port of `way_to_pages`."""
+        return self.url or f"http://127.0.0.1:{PAGES_PORT}"
+
+    def way_to_pages(self) -> str:
+        """A `kubectl port-forward` to the storefront, because the address of the Gateway is not known before it is created."""
+        if self.url:
+            return ""
+        return f"kubectl -n {SHOP_NAMESPACE} port-forward service/storefront {PAGES_PORT}:8080 --address 127.0.0.1"
 
     def remove_cluster(self) -> bool:
         """Return False: the demo did not create the cluster."""

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from shopdev.checkout import ROOT, SERVICES
+from shopdev.checkout import ROOT, SHOPSERVICES
 from shopdev.cloudformation.account import AwsError
 from shopdev.console import CommandError, run, say
 from shopdev.delivery.engine import Docker
@@ -146,6 +146,14 @@ class Eks:
     def shop_url(self) -> Iterator[str]:
         """The URL of the API: only API Gateway reaches the load balancer."""
         yield self.output("api", "ApiUrl")
+
+    def pages_url(self) -> str:
+        """The URL of the API Gateway in front of the pages, or the custom domain."""
+        return self.output("storefront", "Url")
+
+    def way_to_pages(self) -> str:
+        """Empty: API Gateway is public."""
+        return ""
 
     def remove_cluster(self) -> bool:
         """Return False: `dev/aws delete` removes the cluster with everything else."""
@@ -300,7 +308,7 @@ def _gateway_class() -> dict[str, object]:
 
 def _target_groups() -> Iterator[dict[str, object]]:
     """The target groups: the pods of each service, with health checks like their readiness probes."""
-    for service in SERVICES:
+    for service in SHOPSERVICES:
         yield {
             "apiVersion": "gateway.k8s.aws/v1beta1",
             "kind": "TargetGroupConfiguration",

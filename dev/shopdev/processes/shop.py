@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 
 from shopdev import identity
-from shopdev.checkout import ROOT, SERVICES
+from shopdev.checkout import ROOT, SERVICES, STOREFRONT
 from shopdev.clients import Clients
 from shopdev.cloudformation import stacks
 from shopdev.ports import free_port
@@ -22,7 +22,6 @@ from shopdev.processes.emulator import Emulator
 from shopdev.processes.process import Process, ProcessError, Sink
 
 READY_WITHIN = 60.0
-STOREFRONT = "storefront"
 # The modules that the web server of an API imports for its configuration.
 WEB_SERVER = ("services.common.http.gunicorn", "services.common.http.gunicorn_worker")
 WORKERS: Mapping[str, Sequence[str]] = {
@@ -168,16 +167,11 @@ class Shop:
 
     def _of_pages(self) -> dict[str, str]:
         """The settings of the storefront, which knows the API and the user pool only."""
-        sign_in = stacks.cognito(self.outputs["identity"], self.emulator.endpoint)
+        endpoint = self.emulator.endpoint
         return {
+            **stacks.pages(self.outputs, endpoint, endpoint),
             "API_URL": self.url,
-            "PUBLIC_URL": self.pages_url,
             "SESSION_KEYS": self._session_key,
-            "SANDBOX": "true",
-            **{
-                name: sign_in[f"COGNITO_{name}"]
-                for name in ("AUTHORIZE_URL", "TOKEN_URL", "WEB_CLIENT_ID", "OPS_CLIENT_ID")
-            },
         }
 
     def _neighbours(self, service: str) -> dict[str, str]:
@@ -205,8 +199,7 @@ class Shop:
         Raises:
             CommandError: when a stack is not created.
         """
-        callbacks = [identity.CALLBACK, *([f"{self.pages_url}/callback"] if self.pages_url else [])]
-        values = {"CallbackUrls": ",".join(callbacks), **self._parameters, "BackendUrl": self.url}
+        values = {"StorefrontUrl": self.pages_url, **self._parameters, "BackendUrl": self.url}
         chosen = stacks.STACKS if self._functions else stacks.WITHOUT_FUNCTIONS
         self.outputs = self.emulator.deploy(self.prefix, values, chosen)
         identity.seed(self.clients, self.outputs["identity"])

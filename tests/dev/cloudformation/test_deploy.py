@@ -17,6 +17,7 @@ import httpx
 import pytest
 import yaml
 
+from shopdev import identity
 from shopdev.checkout import SERVICES
 from shopdev.cloudformation import stacks
 from shopdev.processes.emulator import Emulator
@@ -248,7 +249,8 @@ def test_given_the_stacks_when_asked_for_values_then_each_service_gets_its_envir
     aws: Aws, deployed: str, emulator: Emulator
 ) -> None:
     values = yaml.safe_load(aws("values").stdout)
-    assert set(values) == set(SERVICES)
+    assert set(values) == {*SERVICES, "services"}
+    assert values["services"] == {"storefront": False}, "without the API, it has nothing to call"
     order = values["order"]["env"]
     assert order["TABLE"] == f"{deployed}-orders"
     assert order["EVENTS_QUEUE_URL"] == f"{emulator.endpoint}/000000000000/{deployed}-order-events"
@@ -278,6 +280,31 @@ def test_given_the_stacks_when_asked_for_addresses_then_those_of_the_api_and_of_
         "TokenUrl": f"{emulator.endpoint}/oauth2/token",
     }
     assert pool == {name: outputs["identity"][name] for name in stacks.SIGN_IN} | pages
+
+
+def test_given_an_api_when_asked_for_values_then_the_storefront_gets_its_addresses_and_may_sign_users_in(
+    aws: Aws, emulator: Emulator, prefix: str
+) -> None:
+    url = "http://127.0.0.1:8000"
+    given = {"BackendUrl": "http://127.0.0.1:1", "StorefrontUrl": url}
+    outputs = emulator.deploy(prefix, given, stacks.STACKS)
+    pool = outputs["identity"]
+
+    assert yaml.safe_load(aws("values").stdout)["storefront"]["env"] == {
+        "API_URL": stacks.api_urls(outputs["api"], emulator.endpoint)[0],
+        "AUTHORIZE_URL": f"{emulator.endpoint}/oauth2/authorize",
+        "OPS_CLIENT_ID": pool["OpsClientId"],
+        "PUBLIC_URL": url,
+        "SANDBOX": "true",
+        "TOKEN_URL": f"{emulator.endpoint}/oauth2/token",
+        "WEB_CLIENT_ID": pool["WebClientId"],
+    }
+    for name in ("WebClientId", "OpsClientId"):
+        client = emulator.clients.cognito.describe_user_pool_client(
+            UserPoolId=pool["UserPoolId"], ClientId=pool[name]
+        )["UserPoolClient"]
+        assert client["CallbackURLs"] == [identity.CALLBACK, f"{url}/callback"]
+        assert f"{url}/" in client["LogoutURLs"]
 
 
 def test_given_no_stacks_when_asked_for_values_then_the_error_says_what_to_run(aws: Aws, prefix: str) -> None:

@@ -5,7 +5,7 @@ from typing import Final
 
 import yaml
 
-from shopdev.checkout import ROOT, SERVICES
+from shopdev.checkout import ROOT, SHOPSERVICES
 from shopdev.codegen.sections import replaced
 from shopdev.codegen.slo.objectives import objectives
 
@@ -20,7 +20,7 @@ def generated() -> str:
         NoMarker: when the file lacks a pair of marker comments.
     """
     text = VALUES.read_text(encoding="utf-8")
-    for service in SERVICES:
+    for service in SHOPSERVICES:
         text = replaced(text, f"objectives of {service}", _lines(service))
     return text
 
