@@ -91,14 +91,12 @@ order POST /orders
         payment call payment-provider
         payment relay
           payment publish shop.payment.charged.v1
-            order process shop.payment.charged.v1
       product process CommitStock
         product relay
           product publish shop.stock.committed.v1
       product process ReserveStock
         product relay
           product publish shop.stock.reserved.v1
-            order process shop.stock.reserved.v1
       shipping process CreateShipment
         shipping call carrier
         shipping relay
@@ -127,7 +125,6 @@ order POST /orders
       product process ReserveStock
         product relay
           product publish shop.stock.reserved.v1
-            order process shop.stock.reserved.v1
     order publish shop.order.accepted.v1"""
 """An order with the token tok_decline."""
 
@@ -145,7 +142,6 @@ order POST /orders
         payment call payment-provider
         payment relay
           payment publish shop.payment.charged.v1
-            order process shop.payment.charged.v1
       payment process RefundPayment
         payment call payment-provider
         payment relay
@@ -156,7 +152,6 @@ order POST /orders
       product process ReserveStock
         product relay
           product publish shop.stock.reserved.v1
-            order process shop.stock.reserved.v1
       shipping process CreateShipment
         shipping call carrier !
         shipping relay

@@ -147,13 +147,22 @@ def turn_back_order(
     return _change(order_id, lambda order: order.turn_back(error, cause, now()), orders).state
 
 
-def confirm_order(order_id: str, *, orders: Orders, now: Clock = clock.now) -> datetime:
-    """The task ConfirmOrder. Returns the time of the confirmation.
+def confirm_order(
+    order_id: str, charged_at: datetime | None, *, orders: Orders, now: Clock = clock.now
+) -> datetime:
+    """The task ConfirmOrder. Adds the step PAID if the time of the charge is known. Returns the time of the confirmation.
 
     Raises:
         OrderCancelled: the order is being undone, or was undone.
     """
-    confirmed_at = _change(order_id, lambda order: order.confirm(now()), orders).confirmed_at
+
+    def confirm(order: Order) -> Order:
+        confirmed = order.confirm(now())
+        if charged_at is None:
+            return confirmed
+        return confirmed.reached(Step(State.PAID, charged_at, domain.PAID_BECAUSE))
+
+    confirmed_at = _change(order_id, confirm, orders).confirmed_at
     if confirmed_at is None:
         raise domain.Contradiction(f"order {order_id} has no time of confirmation")
     return confirmed_at
@@ -189,16 +198,6 @@ def undo_order(
         return order.undo(error, cause, given_back, now())
 
     return _change(order_id, undo, orders).state
-
-
-def note_reserved(order_id: str, at: datetime, *, orders: Orders) -> None:
-    """Adds the step RESERVED to an order."""
-    _change(order_id, lambda order: order.reached(Step(State.RESERVED, at, domain.RESERVED_BECAUSE)), orders)
-
-
-def note_paid(order_id: str, at: datetime, *, orders: Orders) -> None:
-    """Adds the step PAID to an order."""
-    _change(order_id, lambda order: order.reached(Step(State.PAID, at, domain.PAID_BECAUSE)), orders)
 
 
 def note_product(product: Product, *, products: Products) -> None:

@@ -96,15 +96,3 @@ def product(event: Mapping[str, Any], now: Clock = clock.now) -> Product:
     if not 0 <= version <= latest_version(now()):
         raise ValueError(f"the product's version is negative or too far in the future: {version}")
     return Product(sku, name, Money.from_dict(data["price"]), version)
-
-
-def order_of(event: Mapping[str, Any]) -> str:
-    """The ID of the order in a stock or payment event.
-
-    Raises:
-        KeyError, TypeError, ValueError: the event violates its contract.
-    """
-    order_id = typed.text(event["data"]["order_id"])
-    if not order_id:
-        raise ValueError("the order_id is empty")
-    return order_id

@@ -11,6 +11,7 @@ from openapi_spec_validator import validate
 from werkzeug.test import TestResponse
 
 from services.common.http.idempotency import InFlight
+from services.common.values import clock
 from services.common.values.caller import Caller
 from services.order.ports import RelatedResource
 from tests.services.callers import ALICE, BOB, MACHINE, OPERATOR
@@ -67,7 +68,7 @@ def test_given_an_order_that_has_progressed_when_its_request_is_retried_then_the
     client: FlaskClient, world: World
 ) -> None:
     first = place(client)
-    world.fact("shop.stock.reserved.v1", {"order_id": orjson.loads(first.data)["id"]})
+    world.task("CheckOrder", orjson.loads(first.data)["id"], reserved_at=clock.rfc3339(world.now()))
 
     assert place(client).data == first.data
 

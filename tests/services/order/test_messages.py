@@ -69,6 +69,7 @@ def test_given_an_event_when_it_is_validated_then_it_matches_its_contract(
         ("CheckOrder", {"reserved_at": BOOKED["reserved_at"]}),
         ("StartCancelling", {"error": "States.Timeout", "cause": ""}),
         ("ConfirmOrder", {}),
+        ("ConfirmOrder", {"charged_at": BOOKED["charged_at"]}),
         ("CompleteOrder", BOOKED),
         ("CancelOrder", {"error": "OutOfStock", "cause": ""}),
         ("CancelOrder", {"error": "X", "cause": "y", "refunded": {"amount": 1, "currency": "EUR"}}),

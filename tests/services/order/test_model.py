@@ -88,7 +88,7 @@ class Orders(RuleBasedStateMachine):
     def confirm(self, data: st.DataObject) -> None:
         order_id = self._id(data)
         was = self._order(order_id)
-        answer = self._task("ConfirmOrder", order_id)
+        answer = self._task("ConfirmOrder", order_id, charged_at=clock.rfc3339(self.world.now()))
         assert ("error" in answer) == was.is_undone
         if "error" not in answer:
             self.confirmed.add(order_id)
@@ -133,11 +133,6 @@ class Orders(RuleBasedStateMachine):
             assert answer["state"] in {"CANCELLED", "REJECTED"}
             if self._order(order_id).cancel_requested_at is not None:
                 assert answer["state"] == "CANCELLED"
-
-    @precondition(lambda self: self.ids)
-    @rule(data=st.data(), kind=st.sampled_from(("shop.stock.reserved.v1", "shop.payment.charged.v1")))
-    def hear(self, data: st.DataObject, kind: str) -> None:
-        self.world.fact(kind, {"order_id": self._id(data)})
 
     @invariant()
     def an_end_is_the_last_word(self) -> None:

@@ -135,5 +135,11 @@ def test_given_the_three_processes_when_an_order_is_placed_then_its_workflow_sta
     eventually(lambda: place().status_code == 202)
     order_id = place().json()["id"]
     eventually(lambda: started() == [order_id])
-    send("shop.stock.reserved.v1", {"order_id": order_id})
+    check = {
+        "task": "CheckOrder",
+        "order_id": order_id,
+        "task_token": "gone",
+        "reserved_at": "2026-01-31T12:00:00Z",
+    }
+    clients.sqs.send_message(QueueUrl=env["TASKS_QUEUE_URL"], MessageBody=orjson.dumps(check).decode())
     eventually(lambda: api.get(f"/orders/{order_id}").json()["state"] == "RESERVED")

@@ -81,7 +81,7 @@ class World:
             "traceparent": TRACEPARENT,
             "data": data,
         }
-        consumer.facts(self.orders, self.products)[kind](event)
+        consumer.facts(self.products)[kind](event)
 
 
 def wish(*items: tuple[str, Any], token: str = "tok_approve", **address: str) -> dict[str, Any]:
