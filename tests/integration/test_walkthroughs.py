@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -93,7 +94,7 @@ def test_given_the_tutorial_when_its_commands_run_in_order_then_everything_heals
     with ready_pods(cluster, "shop", missing="shop-sample:none"):
         for command in of_page(HEALING):
             if re.search(r"\b(get|explain)\b", command):
-                wait_for(lambda command=command: answers(command), 30, what=command)
+                wait_for(partial(answers, command), 30, what=command)
             else:
                 answers(command)
 
