@@ -17,9 +17,10 @@ from flask.sessions import SecureCookieSessionInterface
 from playwright.sync_api import Browser, Page, expect
 
 from shopdev import identity
+from shopdev.checkout import STOREFRONT
 from shopdev.ports import free_port
 from shopdev.processes.emulator import Emulator
-from shopdev.processes.shop import STOREFRONT, Shop
+from shopdev.processes.shop import Shop
 from tests import pictures
 from tests.pages import WIDE, Visitor, chromium
 from tests.services.storefront.visitor import ADDRESS
