@@ -99,3 +99,20 @@ def test_given_panels_then_the_picture_is_well_formed_and_has_the_last_values_an
     assert {"Budget", "10.0%", "order/a<b", "Rate", "b", "Alerts", "No data"} <= set(texts)
     (value,) = (each for each in root.iter("{http://www.w3.org/2000/svg}text") if each.text == "10.0%")
     assert value.get("class") == "orange title"
+
+
+def test_given_more_series_than_fit_when_a_panel_is_drawn_then_it_counts_the_rest_and_cuts_long_names() -> (
+    None
+):
+    many = [Series(f"order/{number:02}{'-a-long-name' * 9}", [(0, 0.5)]) for number in range(40)]
+    budget = PANELS[0]._replace(series=many)
+
+    root = ET.fromstring(dashboard.draw([budget]))  # noqa: S314  made here
+
+    texts = list(root.iter("{http://www.w3.org/2000/svg}text"))
+    bottom = dashboard.HEAD + dashboard.ROW * 8
+    assert all(float(each.get("y", "0")) < bottom for each in texts)
+    (rest,) = (each.text or "" for each in texts if (each.text or "").endswith(" more"))
+    names = [each.text or "" for each in texts if (each.text or "").startswith("order/")]
+    assert rest == f"and {40 - len(names)} more"
+    assert all(len(each) < 40 for each in names)

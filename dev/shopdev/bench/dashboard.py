@@ -158,6 +158,9 @@ _THRESHOLDS: Final = {
     "red": ("#cf222e", "#ff7b72"),
 }
 _LEGEND_ROW: Final = 18
+_STAT_ROW: Final = 24
+_LETTER: Final = 7.5
+"""Width of a letter, on average, in a font of 13 pixels."""
 
 
 def draw(panels: Sequence[Panel]) -> str:
@@ -198,21 +201,35 @@ def _panel(panel: Panel) -> Iterator[str]:
     if not panel.series:
         yield drawing.text(f"{left + 12:g}", f"{top + 50:g}", "No data")
     elif panel.kind == "stat":
-        yield from _stat(panel, left, top, width)
+        yield from _stat(panel, left, top, width, height)
     else:
         yield from _lines(panel, left, top, width, height)
 
 
-def _stat(panel: Panel, left: float, top: float, width: float) -> Iterator[str]:
-    """The last value of each time series, in the color of its threshold."""
+def _stat(panel: Panel, left: float, top: float, width: float, height: float) -> Iterator[str]:
+    """The last value of each time series, in the color of its threshold, as far as they fit."""
     columns = max(int(width // 300), 1)
-    for index, each in enumerate(sorted(panel.series)):
-        across = left + 12 + index % columns * (width / columns)
-        down = top + 50 + index // columns * 24
+    places = [
+        (left + 12 + column * (width / columns), top + 50 + row * _STAT_ROW)
+        for row in range(int((height - 50) // _STAT_ROW) + 1)
+        for column in range(columns)
+    ]
+    series = sorted(panel.series)
+    shown = series if len(series) <= len(places) else series[: len(places) - 1]
+    for each, (across, down) in zip(shown, places, strict=False):
         last = each.points[-1][1]
         more = f' class="{_color(panel.steps, last)} title"'
         yield drawing.text(f"{across:.0f}", f"{down:g}", _shown(last, panel.unit), more)
-        yield drawing.text(f"{across + 64:.0f}", f"{down:g}", each.name)
+        yield drawing.text(f"{across + 64:.0f}", f"{down:g}", _cut(each.name, width / columns - 76))
+    if len(shown) < len(series):
+        across, down = places[-1]
+        yield drawing.text(f"{across:.0f}", f"{down:g}", f"and {len(series) - len(shown)} more")
+
+
+def _cut(name: str, width: float) -> str:
+    """The beginning of a name that fits into a width."""
+    longest = int(width / _LETTER)
+    return name if len(name) <= longest else f"{name[: longest - 1]}…"
 
 
 def _color(steps: Sequence[tuple[str, float | None]], value: float) -> str:
@@ -240,7 +257,8 @@ def _lines(panel: Panel, left: float, top: float, width: float, height: float) -
         name = f"line{number % (len(_COLORS) * len(_DASHES))}"
         yield drawing.line(area, name, each.points)
         across = left + 12 + number % columns * (width / columns)
-        yield from drawing.legend(across, bottom + 38 + number // columns * _LEGEND_ROW, name, each.name)
+        shown = _cut(each.name, width / columns - 44)
+        yield from drawing.legend(across, bottom + 38 + number // columns * _LEGEND_ROW, name, shown)
 
 
 def _rounded(most: float) -> float:
