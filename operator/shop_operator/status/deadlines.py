@@ -12,7 +12,7 @@ from shop_operator.status.memory import StatusMemory
 from shop_operator.status.outcome import Outcome
 from shop_operator.status.verdicts.autoscaler import failing
 from shop_operator.status.verdicts.deployment import OVER, deadline_of, overdue, uncreated
-from shop_operator.status.verdicts.rollout import NO_CONTROLLER, unobserved
+from shop_operator.status.verdicts.rollout import NO_CONTROLLER, is_idle, releases, unobserved
 from shop_operator.status.verdicts.verdict import Summaries
 
 # If the ReplicaSet of a new template exists already, the Deployment controller reports an exceeded deadline until the ReplicaSet
@@ -29,6 +29,7 @@ class Lasted(NamedTuple):
         overdue: the Deployments that have exceeded their deadline beyond doubt.
         uncreated: the Deployments that have had no ReplicaSet for as long as their deadline.
         unobserved: the Rollouts that Argo Rollouts has not observed for as long as their deadline.
+        idle: the Rollouts whose release has not continued for the pause of its step and their deadline.
         failed_autoscalers: the autoscalers that have not worked for three minutes.
         unmet: whether a dependency could not be met for as long as pods wait for dependencies.
         scaling: the Deployments whose wanted count has changed and has not been reached yet.
@@ -38,6 +39,7 @@ class Lasted(NamedTuple):
     overdue: AbstractSet[str]
     uncreated: AbstractSet[str]
     unobserved: AbstractSet[str]
+    idle: AbstractSet[str]
     failed_autoscalers: AbstractSet[tuple[str, str]]
     unmet: bool
     scaling: AbstractSet[str]
@@ -76,13 +78,15 @@ def observe(
         failing(children), now, _FAILED_AUTOSCALER, known=resuming.failed_autoscalers(shop.status)
     )
     lacking, soon = _uncreated(memory, shop, children, outcome, now)
-    ignored, idle = _unobserved(memory, shop, children, outcome, now)
+    ignored, silent = _unobserved(memory, shop, children, outcome, now)
+    idle, resting = _idle(memory, shop, children, outcome, now)
     unmet, hopeless = _unmet(memory, shop, outcome, now)
-    looks = (doubt, broken, soon, idle, hopeless)
+    looks = (doubt, broken, soon, silent, resting, hopeless)
     return Lasted(
         overdue=lacking | {name for name, _ in late},
         uncreated=lacking,
         unobserved=ignored,
+        idle=idle,
         failed_autoscalers=failed_autoscalers,
         unmet=unmet,
         scaling=_scaling(memory, shop, children),
@@ -114,6 +118,18 @@ def _unobserved(
     deadline = deadline_of(outcome.pods or shop) if found else 0
     ignored, soon = memory.unobserved.see(found, now, deadline, known=known)
     return frozenset(name for name, *_ in ignored), soon
+
+
+def _idle(
+    memory: StatusMemory, shop: ShopService, children: Summaries, outcome: Outcome, now: float
+) -> tuple[frozenset[str], float | None]:
+    """A release whose controller has ended looks like one that waits."""
+    found = releases(children)
+    messages = _messages(shop, "Rollout") if found else {}
+    known = [each for each in found if is_idle(messages.get(each.name, ""), each)]
+    patience = deadline_of(outcome.pods or shop) + max(found.values()) if found else 0
+    lasted, soon = memory.releases.see(found, now, patience, known=known)
+    return frozenset(each.name for each in lasted), soon
 
 
 def _messages(shop: ShopService, kind: str) -> dict[str, str]:

@@ -6,6 +6,7 @@ from shop_operator.names import Key
 from shop_operator.status.diagnosis import Diagnosis
 from shop_operator.status.drift import Repair
 from shop_operator.status.lasting import Lasting
+from shop_operator.status.verdicts.rollout import Release
 
 
 @dataclass(slots=True)
@@ -22,6 +23,7 @@ class StatusMemory:
         failed_autoscalers: the autoscalers that report that they do not work.
         uncreated: the Deployments whose newest ReplicaSet the cluster does not allow, with their generations.
         unobserved: the Rollouts that Argo Rollouts has not observed, with the generations of each and of its Deployment.
+        releases: the canary releases in progress, as they were observed last.
         unmet: whether a dependency cannot be met.
         scaling: by Deployment, its wanted count, and whether that has not been reached yet.
     """
@@ -35,6 +37,7 @@ class StatusMemory:
     failed_autoscalers: Lasting[tuple[str, str]] = field(default_factory=Lasting)
     uncreated: Lasting[tuple[str, int]] = field(default_factory=Lasting)
     unobserved: Lasting[tuple[str, int, int]] = field(default_factory=Lasting)
+    releases: Lasting[Release] = field(default_factory=Lasting)
     unmet: Lasting[str] = field(default_factory=Lasting)
     scaling: dict[str, tuple[int, bool]] = field(default_factory=dict)
 

@@ -35,6 +35,7 @@ class Observed:
         failed_autoscalers: the autoscalers (kind, name) that have not worked for three minutes.
         uncreated: the Deployments that have had no ReplicaSet for their newest template for as long as their deadline.
         unobserved: the Rollouts that Argo Rollouts has not observed for as long as their deadline.
+        idle: the Rollouts whose release has not continued for the pause of its step and their deadline.
         unmet: whether a dependency has been missing, or part of a cycle, for longer than pods wait for dependencies.
         release: the release that the spec asks for, with automatic rollback; None if this pass does not know it.
         rolled_back: whether that release is rejected: the last good one replaces it, or cannot be rendered any more.
@@ -54,6 +55,7 @@ class Observed:
     failed_autoscalers: AbstractSet[tuple[str, str]] = frozenset()
     uncreated: AbstractSet[str] = frozenset()
     unobserved: AbstractSet[str] = frozenset()
+    idle: AbstractSet[str] = frozenset()
     unmet: bool = False
     release: Release | None = None
     rolled_back: bool = False
@@ -82,6 +84,7 @@ class Observed:
             failed_autoscalers=self.failed_autoscalers,
             uncreated=self.uncreated,
             unobserved=self.unobserved,
+            idle=self.idle,
         )
 
 

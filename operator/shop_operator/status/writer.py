@@ -231,6 +231,7 @@ def _observed(
         failed_autoscalers=facts.failed_autoscalers,
         uncreated=facts.uncreated,
         unobserved=facts.unobserved,
+        idle=facts.idle,
         unmet=facts.unmet,
         release=outcome.release,
         rolled_back=outcome.pods is not None or bool(outcome.unrestored),

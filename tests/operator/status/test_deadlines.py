@@ -70,6 +70,62 @@ async def test_given_argo_rollouts_without_a_controller_when_the_deadline_passes
     assert world.condition("Stalled")["status"] == "False"
 
 
+async def test_given_a_release_that_its_controller_does_not_continue_when_the_pause_and_the_deadline_pass_then_it_is_stalled(
+    world: World,
+) -> None:
+    steps = [{"weight": 10, "pause": "2m"}, {"weight": 50}]
+    world.shop(rollout={"canary": {"steps": steps}, "progressDeadlineSeconds": 60})
+    await world.pass_()
+    state(world, [*DONE, {"type": "Available", "status": "True"}], **FULL)
+    seen = {"observedGeneration": "9", "workloadObservedGeneration": "9", "stableRS": "a", **FULL}
+    paused = {**seen, "phase": "Paused", "message": "CanaryPauseStep", "currentStepIndex": 1}
+    world.see({**world.edit("Rollout"), "status": paused})
+
+    left = await world.pass_()
+    assert left == pytest.approx(120 + 60)
+    assert world.condition("Stalled")["status"] == "False"
+    world.clock.now += left
+    await world.pass_()
+    world.restart()
+    await world.pass_()
+
+    ready = world.condition("Ready")
+    assert ready["reason"] == "RolloutDegraded"
+    assert (
+        "this step lasts 2m, but nothing has changed for 180 s; check that its controller" in ready["message"]
+    )
+    assert world.condition("Stalled")["status"] == "True"
+
+    progressing = {**paused, "currentStepIndex": 2, "phase": "Progressing"}
+    world.see({**world.edit("Rollout"), "status": progressing})
+    await world.pass_()
+    assert world.condition("Stalled")["status"] == "False"
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        {"phase": "Paused", "message": "manually paused"},
+        {"phase": "Paused", "message": "InconclusiveAnalysisRun"},
+        {"phase": "Healthy"},
+    ],
+)
+async def test_given_a_release_that_waits_for_a_user_when_it_lasts_then_no_time_ends_it(
+    world: World, held: dict[str, str]
+) -> None:
+    world.shop(rollout={"canary": {"steps": [{"weight": 10, "pause": "2m"}]}})
+    await world.pass_()
+    state(world, [*DONE, {"type": "Available", "status": "True"}], **FULL)
+    seen = {"observedGeneration": "9", "workloadObservedGeneration": "9", "stableRS": "a", **FULL}
+    world.see({**world.edit("Rollout"), "status": {**seen, **held, "currentStepIndex": 1}})
+
+    await world.pass_()
+    world.clock.now += 10_000
+    await world.pass_()
+
+    assert world.condition("Stalled")["status"] == "False"
+
+
 UNCREATED = {
     "type": "Progressing",
     "status": "False",

@@ -3,28 +3,53 @@
 The message about a canary release states its weight and what it waits for.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 from shop_operator.objects.rollouts import observed
 from shop_operator.objects.summary import Summary
+from shop_operator.render.slo.burn_rates import seconds
 from shop_operator.status.diagnosis import Diagnosis
 from shop_operator.status.verdicts.verdict import READY_VERDICT, Input, Summaries, Verdict, first_answer
 from shop_operator.wording import clause, number
 
 ABORTED: Final = "CanaryAborted"
 NO_CONTROLLER: Final = "; check that its controller runs and watches this namespace"
-"""The end of the message about a Rollout that Argo Rollouts has not observed for too long."""
+"""The end of the message about a Rollout that Argo Rollouts has not observed, or not continued, for too long."""
 _HEALTHY: Final = "Healthy"
 _DEGRADED: Final = "Degraded"
+_PROGRESSING: Final = "Progressing"
 _PAUSED: Final = "Paused"
 # As Argo Rollouts words its messages.
 _PAUSE_STEP: Final = "CanaryPauseStep"
 _BY_USER: Final = "manually paused"
 _INCONCLUSIVE: Final = "InconclusiveAnalysisRun"
 _WHOLE: Final = 100
+_DURATION: Final = re.compile(r"[0-9]{1,9}[smh]")
+_COUNTS: Final = ("replicas", "updatedReplicas", "availableReplicas")
 _WITHDRAWN: Final = "RolloutAborted: "
+
+
+class Release(NamedTuple):
+    """A release in progress: if none of this changes, the release does not continue.
+
+    Attributes:
+        name: of the Rollout.
+        step: number of the step.
+        replicas: the count of pods.
+        updated: the count of pods of the new version.
+        available: the count of available pods.
+        phase: as Argo Rollouts reports it.
+    """
+
+    name: str
+    step: int
+    replicas: int
+    updated: int
+    available: int
+    phase: str
 
 
 class _Rollout(NamedTuple):
@@ -42,6 +67,7 @@ class _Rollout(NamedTuple):
         handing_back: whether its Deployment takes its pods over.
         seen: whether its status is about its spec and about the newest pod template.
         ignored: whether it has not been for as long as the deadline.
+        idle: whether its release has not continued for the pause of its step and the deadline.
         deadline: the progress deadline, in seconds.
         canary: the step, the number of steps, the weight, and the pause.
         diagnosis: of pods that do not become ready; None without one.
@@ -58,6 +84,7 @@ class _Rollout(NamedTuple):
     handing_back: bool
     seen: bool
     ignored: bool
+    idle: bool
     deadline: int
     canary: Mapping[str, Any]
     diagnosis: Diagnosis | None
@@ -81,6 +108,7 @@ def judge(child: Input) -> Verdict:
             bool(child.summary.get("paused")) and not child.summary["canary"]["steps"],
             _is_seen(child.summary, _deployment(child.name, child.children)),
             child.name in child.known.unobserved,
+            child.name in child.known.idle,
             child.deadline,
             child.summary["canary"],
             child.known.diagnoses.get(child.name),
@@ -148,11 +176,20 @@ def _complete(rollout: _Rollout) -> Verdict | None:
     return READY_VERDICT
 
 
+def _idle(rollout: _Rollout) -> Verdict | None:
+    """Nothing in the status of a Rollout tells that its controller has ended."""
+    if not rollout.idle:
+        return None
+    lasted = rollout.deadline + _pause(rollout.canary)
+    message = f"{_share(rollout)}; {_wait(rollout)}, but nothing has changed for {lasted} s{NO_CONTROLLER}"
+    return Verdict(ready=False, reason="RolloutDegraded", message=message, stuck=True)
+
+
 def _releasing(rollout: _Rollout) -> Verdict | None:
     return Verdict(ready=False, reason="Canary", message=f"{_share(rollout)}; {_wait(rollout)}")
 
 
-_CHAIN: Final = (_handing_back, _unobserved, _aborted, _diagnosed, _first, _complete, _releasing)
+_CHAIN: Final = (_handing_back, _unobserved, _aborted, _diagnosed, _first, _complete, _idle, _releasing)
 
 
 def unobserved(children: Summaries) -> set[tuple[str, int, int]]:
@@ -162,6 +199,38 @@ def unobserved(children: Summaries) -> set[tuple[str, int, int]]:
         for (kind, name), summary in children.items()
         if kind == "Rollout" and not _is_seen(summary, _deployment(name, children))
     }
+
+
+def releases(children: Summaries) -> dict[Release, int]:
+    """The releases that Argo Rollouts has to continue, as they are, each with the pause of its step in seconds."""
+    return {
+        Release(name, summary["canary"]["step"], *(state.get(each, 0) for each in _COUNTS), state["phase"]): (
+            _pause(summary["canary"])
+        )
+        for (kind, name), summary in children.items()
+        if kind == "Rollout"
+        and (state := summary["status"]).get("stableRS")
+        and _is_seen(summary, _deployment(name, children))
+        and not state.get("abort")
+        and _continues(state, summary["canary"])
+    }
+
+
+def is_idle(message: str, release: Release) -> bool:
+    """Whether a message of a status says that this release has not continued at this step."""
+    return f" (step {release.step} of " in message and NO_CONTROLLER in message
+
+
+def _continues(state: Mapping[str, Any], canary: Mapping[str, Any]) -> bool:
+    """Whether the next step does not depend on a user."""
+    if state["phase"] == _PAUSED:
+        return state.get("message") == _PAUSE_STEP and "pause" in canary
+    return bool(state["phase"] == _PROGRESSING)
+
+
+def _pause(canary: Mapping[str, Any]) -> int:
+    """The pause of the step in seconds. A user may have written one in another format, which is not known then."""
+    return seconds(canary["pause"]) if _DURATION.fullmatch(canary.get("pause", "")) else 0
 
 
 def _is_seen(rollout: Summary, deployment: Summary) -> bool:

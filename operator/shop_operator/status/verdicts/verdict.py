@@ -55,6 +55,7 @@ class Known:
         failed_autoscalers: the autoscalers (kind, name) that have not worked for three minutes.
         uncreated: the Deployments that have had no ReplicaSet for their newest template for as long as their deadline.
         unobserved: the Rollouts that Argo Rollouts has not observed for as long as their deadline.
+        idle: the Rollouts whose release has not continued for the pause of its step and their deadline.
     """
 
     dependencies: Dependencies | None = None
@@ -64,6 +65,7 @@ class Known:
     failed_autoscalers: AbstractSet[tuple[str, str]] = frozenset()
     uncreated: AbstractSet[str] = frozenset()
     unobserved: AbstractSet[str] = frozenset()
+    idle: AbstractSet[str] = frozenset()
 
 
 class Input(NamedTuple):

@@ -68,8 +68,8 @@ ROWS: Final = (
     Reason(
         "RolloutDegraded",
         STUCK,
-        "Argo Rollouts cannot process a Rollout, for the reason in the message.",
-        "Check the log of Argo Rollouts, and that its plugin for the Gateway API is configured.",
+        "Argo Rollouts cannot process a Rollout, or has stopped doing so, for the reason in the message.",
+        "Check that Argo Rollouts runs, its log, and that its plugin for the Gateway API is configured.",
         "kubectl describe rollout {child} -n {namespace}",
         warns=True,
     ),
