@@ -22,14 +22,17 @@ from services.shipping import carrier as shipping_carrier
 from services.shipping.config import Settings as ShippingSettings
 from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.render import render
-from shopdev.checkout import SERVICES
+from shopdev.checkout import SERVICES, SHOPSERVICES, STOREFRONT
 from shopdev.cloudformation import stacks
 from shopdev.ports import free_port
 from tests.charts.helm import Helm
 from tests.waiting import wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
-RESOURCES: Mapping[str, Mapping[str, Any]] = stacks.document("ecs")["Resources"]
+TEMPLATES = [stacks.document("ecs"), stacks.document("ecs-storefront")]
+RESOURCES: Mapping[str, Mapping[str, Any]] = {
+    name: each for template in TEMPLATES for name, each in template["Resources"].items()
+}
 # Deployment -> what the resources of its service or worker in ecs.yaml begin with.
 PARTS = {
     "product": "Product",
@@ -41,7 +44,10 @@ PARTS = {
     "payment-consumer": "PaymentConsumer",
     "shipping": "Shipping",
     "shipping-consumer": "ShippingConsumer",
+    STOREFRONT: "Storefront",
 }
+CLUSTERS = ({"Ref": "Cluster"}, {"Fn::ImportValue": {"Fn::Sub": "${Prefix}-ecs-ClusterName"}})
+"""The cluster in the template that creates it, and in the one of the storefront."""
 CPU_UNITS = 1024
 """ECS counts a CPU in 1024ths, Kubernetes in thousandths."""
 SECONDS_OF_AWS = 10
@@ -54,6 +60,7 @@ def specs(helm: Helm) -> dict[str, Any]:
     """ShopService -> its spec, as `helm install` with the stacks' outputs makes it on EKS."""
     outputs = {stack: dict.fromkeys(stacks.document(stack)["Outputs"], "x") for stack in stacks.STACKS}
     values = {service: {"env": stacks.environment(service, outputs)} for service in SERVICES}
+    values[STOREFRONT] = {"env": stacks.pages(outputs)}
     objects = helm.template("shop", values, files=("values-eks.yaml",), namespace="shop")
     return {each["metadata"]["name"]: each for each in objects if each["kind"] == "ShopService"}
 
@@ -107,7 +114,7 @@ def test_given_the_chart_when_compared_with_ecs_then_both_run_the_same_services_
         if resource["Type"] == "AWS::ECS::Service"
     }
 
-    assert on_ecs == set(pods), "charts/shop and manifests/aws/ecs.yaml run different services or workers"
+    assert on_ecs == set(pods), "charts/shop and manifests/aws/ecs*.yaml run different services or workers"
     assert set(PARTS) == on_ecs
 
 
@@ -118,7 +125,11 @@ def test_given_a_container_on_ecs_then_it_has_the_image_and_command_of_the_chart
     (pod,) = pods[part]["containers"]
     image = pod["image"].partition(":")[0]
     parameter = container(part)["Image"]["Ref"]
-    allowed = stacks.document("ecs")["Parameters"][parameter]["AllowedPattern"]
+    (allowed,) = (
+        each["Parameters"][parameter]["AllowedPattern"]
+        for each in TEMPLATES
+        if parameter in each["Parameters"]
+    )
     digest = "sha256:" + "0" * 64
 
     assert re.fullmatch(allowed, f"registry.example/{image}@{digest}"), (
@@ -168,7 +179,7 @@ def test_given_a_container_on_ecs_then_its_health_check_equals_the_liveness_prob
     )
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", SHOPSERVICES)
 def test_given_a_service_on_ecs_then_its_target_health_check_equals_the_readiness_probe_of_the_chart(
     service: str, pods: Mapping[str, Any]
 ) -> None:
@@ -198,6 +209,10 @@ def test_given_a_container_on_ecs_then_its_variables_have_the_names_of_the_chart
     (pod,) = pods[part]["containers"]
     plain = {each["name"] for each in pod["env"] if "valueFrom" not in each}
     secret = {each["name"] for each in pod["env"] if "valueFrom" in each}
+    if part == STOREFRONT:
+        (keys,) = (each["secretRef"]["name"] for each in pod["envFrom"])
+        assert keys == "storefront-session"
+        secret.add("SESSION_KEYS")
     given = [each["Name"] for each in container(part)["Environment"]]
 
     assert given == sorted(given)
@@ -294,7 +309,19 @@ def test_given_a_scale_in_during_the_longest_step_then_the_grace_period_lasts_un
     assert grace >= poll + step + LONGEST_DRAIN + SECONDS_OF_AWS
 
 
-@pytest.mark.parametrize("part", PARTS)
+def test_given_the_storefront_on_ecs_then_its_processes_have_no_role_and_its_keys_come_from_its_stack() -> (
+    None
+):
+    keys = {"Fn::ImportValue": {"Fn::Sub": "${Prefix}-storefront-SessionKeysArn"}}
+    (policy,) = RESOURCES["StorefrontExecutionRole"]["Properties"]["Policies"]
+
+    assert "TaskRoleArn" not in task(STOREFRONT)
+    assert task(STOREFRONT)["ExecutionRoleArn"] == {"Fn::GetAtt": ["StorefrontExecutionRole", "Arn"]}
+    assert container(STOREFRONT)["Secrets"] == [{"Name": "SESSION_KEYS", "ValueFrom": keys}]
+    assert [each["Resource"] for each in policy["PolicyDocument"]["Statement"]][-1] == keys
+
+
+@pytest.mark.parametrize("part", [part for part in PARTS if part != STOREFRONT])
 def test_given_a_container_on_ecs_then_its_task_role_has_only_the_policy_of_its_service(
     part: str,
 ) -> None:
@@ -371,7 +398,9 @@ def test_given_a_service_on_ecs_then_it_depends_on_the_capacities_and_its_task_s
     service = RESOURCES[f"{PARTS[part]}Service"]
 
     assert "LaunchType" not in service["Properties"], "it would not follow the cluster's strategy"
-    assert "Capacities" in service["DependsOn"]
+    # The capacities belong to the cluster, which exists before the stack of the storefront.
+    assert part == STOREFRONT or "Capacities" in service["DependsOn"]
+    assert service["Properties"]["Cluster"] in CLUSTERS
     assert task(part)["RequiresCompatibilities"] == ["EC2", "FARGATE"]
 
 
@@ -418,7 +447,12 @@ def test_given_the_paths_of_the_chart_then_the_listener_on_ecs_forwards_them_to_
         assert action["TargetGroupArn"] == {"Ref": f"{PARTS[service]}Targets"}
         served |= {(service, path) for path in paths}
 
-    assert served == wanted
+    rest = RESOURCES["StorefrontPaths"]["Properties"]
+    assert rest["Conditions"][0]["PathPatternConfig"]["Values"] == ["/*"]
+    assert rest["Priority"] > max(
+        RESOURCES[f"{PARTS[each]}Paths"]["Properties"]["Priority"] for each in SERVICES
+    )
+    assert served | {(STOREFRONT, "/")} == wanted
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -499,11 +533,13 @@ def test_given_a_service_or_consumer_on_ecs_then_its_number_of_tasks_scales_with
     if name in scaled:
         target = RESOURCES[name]["Properties"]
         service = {"Fn::GetAtt": [f"{PARTS[part]}Service", "Name"]}
-        assert target["ResourceId"] == {"Fn::Join": ["/", ["service", {"Ref": "Cluster"}, service]]}
+        kind, cluster, scaled_service = target["ResourceId"]["Fn::Join"][1]
+        assert (kind, scaled_service) == ("service", service)
+        assert cluster in CLUSTERS
         assert (target["MinCapacity"], target["MaxCapacity"]) == ({"Ref": "MinTasks"}, {"Ref": "MaxTasks"})
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", SHOPSERVICES)
 def test_given_growing_load_then_the_service_scales_by_its_cpu_utilization(service: str) -> None:
     policy = RESOURCES[f"{PARTS[service]}ByCpu"]["Properties"]
 

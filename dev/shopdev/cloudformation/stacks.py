@@ -27,7 +27,11 @@ WAVES = (
 )
 STACKS = tuple(stack for wave in WAVES for stack in wave)
 # Compute, delivery and operations. The emulator does not support the resources of these stacks.
-PLATFORM = (("ecs-capacity",), ("eks", "ecs", "reconciler", "slo", "tracing"), ("collector", "pipeline"))
+PLATFORM = (
+    ("ecs-capacity",),
+    ("eks", "ecs", "reconciler", "slo", "tracing"),
+    ("collector", "pipeline", "ecs-storefront"),
+)
 ALL = STACKS + tuple(stack for wave in PLATFORM for stack in wave)
 # The stacks that are deployed to AWS by default. On AWS the reconciler is a function; with the emulator, a CronJob of charts/shop.
 ON_AWS = (*STACKS, "reconciler", "slo", "tracing")
