@@ -35,6 +35,17 @@ def quantity(start: str) -> float:
     return found
 
 
+def cost(start: str) -> float:
+    """The cost in the row whose item begins with a text."""
+    (found,) = (float(row["cost"]) for row in ROW.finditer(PAGE) if row["item"].startswith(start))
+    return found
+
+
+def loops() -> int:
+    """Loops that read a queue."""
+    return sum(pods("consumer")[service] * number for service, number in queues().items())
+
+
 def pods(worker: str | None = None) -> dict[str, int]:
     """Pods of each service that has such a worker, or of its API, at the lowest number."""
     found = {}
@@ -123,9 +134,8 @@ def test_given_the_workflow_then_an_order_that_is_shipped_enters_as_many_states_
 
 def test_given_the_charts_then_the_page_counts_the_requests_of_an_idle_shop() -> None:
     consumers, relays = pods("consumer"), pods("relay")
-    loops = sum(consumers[service] * number for service, number in queues().items())
     polls = 1 / ServiceSettings.model_fields["poll_seconds"].default
-    sqs = loops * (polls + 1 / consumer.MEASURED_EVERY + 1 / readiness_seconds())
+    sqs = loops() * (polls + 1 / consumer.MEASURED_EVERY + 1 / readiness_seconds())
     own = inspect.signature(Relay).parameters["longest"].default
     of_events = re.search(r"longest=([\d.]+)", inspect.getsource(relay.facts_relay))
     assert of_events
@@ -138,3 +148,29 @@ def test_given_the_charts_then_the_page_counts_the_requests_of_an_idle_shop() ->
     assert quantity("SQS requests without a message") == round(sqs * SECONDS / MILLION, 2)
     units = outboxes + everyone / readiness_seconds() / 2
     assert quantity("DynamoDB read request units without") == round(units * SECONDS / MILLION, 2)
+
+
+def test_given_the_decisions_then_their_effects_follow_from_the_prices() -> None:
+    gateways = cost("NAT gateways") + cost("public IPv4")
+    network = stacks.document("network")["Resources"].values()
+    endpoints = [each for each in network if each["Properties"].get("VpcEndpointType") == "Interface"]
+    objectives = [
+        sum("MetricStat" in metric for metric in alarm["Properties"]["Metrics"])
+        for alarm in stacks.document("slo")["Resources"].values()
+        if alarm["Type"] == "AWS::CloudWatch::Alarm"
+    ]
+    polls = loops() * (1 / ServiceSettings.model_fields["poll_seconds"].default - 1 / 20) * SECONDS / MILLION
+    effects = {
+        "`NatGateways=1`": -gateways * 2 / 3,
+        "`NatGateways=0`": -gateways,
+        "`MinNodes=3`": cost("two nodes") / 2 + cost("volumes") / 2,
+        "without the stack `slo`": -sum(objectives) * 0.1,
+        "`POLL_SECONDS=20`": -polls * 0.4,
+    }
+
+    for decision, effect in effects.items():
+        (stated,) = re.findall(rf"^\| {re.escape(decision)}[^|]* \| ([-+][\d.]+) USD", PAGE, re.MULTILINE)
+        assert abs(float(stated.replace("-", "-")) - effect) < 0.0051, decision
+    assert (
+        f"+{len(endpoints) * 3 * HOURS * 0.01:.2f} USD for {len(endpoints)} endpoints in three zones" in PAGE
+    )
