@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import yaml
 
-from shopdev.checkout import ROOT
+from shopdev.checkout import ROOT, SHOPSERVICES
 from tests.charts.helm import Helm, Object, Refused, only
 
 COLLECTOR = "http://collector.observability.svc.cluster.local:4318"
@@ -33,7 +33,7 @@ def test_given_a_collector_then_every_process_of_the_shop_exports_a_share_of_its
         each["metadata"]["name"]: each["spec"]["env"] for each in objects if each["kind"] == "ShopService"
     }
 
-    assert set(environments) == {"order", "payment", "product", "shipping"}
+    assert set(environments) == set(SHOPSERVICES)
     for name, env in (*environments.items(), ("order", job["containers"][0]["env"])):
         assert _variables(env) == {
             "OTEL_EXPORTER_OTLP_ENDPOINT": COLLECTOR,

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from services.common.telemetry import emf, metrics
-from shopdev.checkout import ROOT, SERVICES
+from shopdev.checkout import ROOT, SHOPSERVICES
 from shopdev.cloudformation import stacks
 from tests.charts.helm import Helm
 
@@ -312,13 +312,15 @@ def test_given_the_values_for_a_collector_then_every_process_sends_its_spans_the
     shop = helm.template("shop", files=files, namespace="shop")
     services = [each["spec"] for each in shop if each["kind"] == "ShopService"]
     environments = [
-        env for each in services for env in [each["env"], *(w.get("env") or [] for w in each["workers"])]
+        env
+        for each in services
+        for env in [each["env"], *(w.get("env") or [] for w in each.get("workers", ()))]
     ]
     given = [{each["name"]: each.get("value") for each in env} for env in environments]
 
-    assert len(services) == len(SERVICES)
+    assert len(services) == len(SHOPSERVICES)
     sent = [each for each in given if "OTEL_EXPORTER_OTLP_ENDPOINT" in each]
-    assert len(sent) >= len(SERVICES)
+    assert len(sent) >= len(SHOPSERVICES)
     assert {each["OTEL_EXPORTER_OTLP_ENDPOINT"] for each in sent} == {endpoint(collector)}
     assert {each["OTEL_PYTHON_ID_GENERATOR"] for each in sent} == {"xray"}
 
