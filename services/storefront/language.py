@@ -44,7 +44,9 @@ def install(app: Flask, *, secure: bool) -> None:
         lambda one, many, number: _texts(current()).ungettext(one, many, number),
         newstyle=True,
     )
-    app.jinja_env.globals.update(price=price, moment=moment, number=number, language=current, languages=NAMES)
+    app.jinja_env.globals.update(
+        price=price, moment=moment, number=number, country=country, language=current, languages=NAMES
+    )
 
     @app.after_request
     def remember(response: Response) -> Response:
@@ -99,6 +101,11 @@ def duration(seconds: float) -> str:
 def countries() -> list[tuple[str, str]]:
     """Code and name of every country, sorted by name."""
     return _countries(current())
+
+
+def country(code: str) -> str:
+    """The name of a country."""
+    return dict(countries()).get(code, code)
 
 
 @cache

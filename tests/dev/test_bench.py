@@ -1,6 +1,7 @@
 """The calculations of the benchmark; the measurements are not tested here."""
 
 import importlib
+import json
 
 import pytest
 
@@ -9,6 +10,7 @@ from shopdev.bench.drift import at, leaves, others
 from shopdev.bench.figures import Bound, Run, percentile, spread, table
 from shopdev.bench.hotspots import Function, package
 from shopdev.bench.loads import Arrivals
+from shopdev.bench.storefront import paint
 
 
 @pytest.mark.parametrize("name", BENCHMARKS)
@@ -115,3 +117,22 @@ def test_given_a_run_then_its_rate_and_times_are_computed_and_its_table_is_markd
 )
 def test_given_a_function_of_a_profile_then_its_package_is_known(function: Function, whose: str) -> None:
     assert package(function) == whose
+
+
+def test_given_a_trace_when_read_then_the_paint_is_that_of_the_navigation_to_the_url() -> None:
+    trace = {
+        "traceEvents": [
+            {"name": "navigationStart", "ts": 5, "args": {"data": {"navigationId": "icon"}}},
+            {
+                "name": "navigationStart",
+                "ts": 1000,
+                "args": {"data": {"navigationId": "page", "documentLoaderURL": "http://127.0.0.1/"}},
+            },
+            {"name": "firstContentfulPaint", "ts": 2000, "args": {"data": {"navigationId": "icon"}}},
+            {"name": "firstContentfulPaint", "ts": 251_000, "args": {"data": {"navigationId": "page"}}},
+        ]
+    }
+
+    assert paint(json.dumps(trace).encode(), "http://127.0.0.1/") == 250
+    with pytest.raises(ValueError, match="no first contentful paint"):
+        paint(json.dumps(trace).encode(), "http://127.0.0.1/other")

@@ -11,6 +11,7 @@ BENCHMARKS: Final[Mapping[str, str]] = {
     "functions": "start and answer of a Lambda function beside its container, in about a minute",
     "catalogue": "import of a catalogue of 100,000 rows, in about five minutes",
     "scaling": "replica counts of two autoscalers under a saw-tooth load on the node of `make demo`, in about 13 minutes",
+    "storefront": "size and first contentful paint of the pages in Chromium, in about two minutes",
     "reload": "time from the change of a file until `make dev` serves it, in about a minute",
 }
 

@@ -133,9 +133,10 @@ def test_given_a_visitor_when_they_buy_then_every_page_is_accessible_and_the_las
 ) -> None:
     with visiting(browser, shop, color_scheme="light") as visitor:
         page = visitor.page
-        pictures.take(page, "storefront-catalog")
-        page.get_by_label("Search for products").fill("darjeeling")
+        page.get_by_label("Search for products").fill("tea")
         page.get_by_label("Search for products").press("Enter")
+        page.wait_for_url("**/?q=tea")
+        pictures.take(page, "storefront-catalog")
         page.get_by_role("link", name="Darjeeling First Flush Loose Tea 100 g").click()
         flaws = visitor.flaws()
         page.get_by_label("Quantity").fill("2")
@@ -332,6 +333,9 @@ def test_given_an_order_in_flight_when_cancelled_then_its_page_shows_what_is_und
     shop.process("payment-consumer").freeze()
     try:
         sends(page)
+        expect(page.locator("li.current")).to_contain_text("Paid", timeout=PATIENCE)
+        page.emulate_media(color_scheme="dark")
+        pictures.take(page, "storefront-order")
         page.get_by_role("link", name="Cancel the order").click()
         expect(page.get_by_role("main")).to_contain_text("The products return to the stock.")
         page.get_by_role("button", name="Cancel the order now").click()

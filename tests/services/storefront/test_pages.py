@@ -281,6 +281,7 @@ def test_given_a_basket_when_ordered_then_the_order_is_shown_and_the_basket_is_e
     assert "Thank you" in page
     assert TEA.name in page
     assert "Ada Lovelace" in page
+    assert "Germany" in page
     assert "Your basket is empty" in visitor.get("/basket").text
     assert order_id[-12:] in visitor.get("/account/orders").text
 
