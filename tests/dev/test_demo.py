@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
+from shopdev import identity
 from shopdev.checkout import ROOT
 from shopdev.console import CommandError, bold, run
 from shopdev.demo import images, steps, target
@@ -147,7 +148,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     for module in (steps, target):
         monkeypatch.setattr(module, "STATE", tmp_path)
     (tmp_path / "env").write_text(
-        "PATH_TOOLS=/tools\nGATEWAY_PORT=80\nAWS_ENDPOINT_URL=http://127.0.0.1:4566\nAPI_URL=old\n"
+        "PATH_TOOLS=/tools\nGATEWAY_PORT=80\nSHOP_URL=http://127.0.0.1:80\nAWS_ENDPOINT_URL=http://127.0.0.1:4566\nAPI_URL=old\n"
     )
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}")
     return found
@@ -163,6 +164,7 @@ def test_given_the_local_node_when_the_demo_ends_then_the_addresses_of_api_and_s
     assert target.read_env_file(machine.folder / "env") == {
         "PATH_TOOLS": "/tools",
         "GATEWAY_PORT": "80",
+        "SHOP_URL": "http://127.0.0.1:80",
         "AWS_ENDPOINT_URL": "http://127.0.0.1:4566",
         "API_URL": "http://127.0.0.1:4566/_aws/execute-api/1/live",
         "COGNITO_USER_POOL_ID": "pool",
@@ -211,7 +213,7 @@ def suggested(
     monkeypatch.setattr(steps, "customer", alice)
 
     def at_the_end_of(chosen: target.Target) -> dict[str, str]:
-        machine.answer("kubectl .*get shopservices", "NAME  READY")
+        machine.answer("kubectl .*get shopservices", "NAME  READY\nstorefront  1/1")
         steps.show(chosen)
         lines = capsys.readouterr().out.splitlines()
         return {
@@ -254,6 +256,30 @@ def test_given_a_target_then_the_suggested_commands_of_the_demo_address_its_clus
         assert found[name].startswith(inside), name
     assert found["Clean up"] == off
     assert " kubectl shop " in found["ShopServices"]
+
+
+@pytest.mark.parametrize(
+    ("env", "url", "forward"),
+    [
+        ({}, "http://127.0.0.1:80", None),
+        ({"CLUSTER": "current"}, "http://127.0.0.1:8085", "service/storefront 8085:8080 "),
+        ({"CLUSTER": "current", "SHOP_URL": "http://shop.test"}, "http://shop.test", None),
+    ],
+)
+def test_given_a_target_then_the_demo_ends_with_the_url_of_the_pages_and_how_to_reach_it(
+    suggested: Suggested, env: dict[str, str], url: str, forward: str | None
+) -> None:
+    chosen = target.choose(env)
+
+    found = suggested(chosen)
+
+    assert list(found.items())[-1] == ("Open the shop", url)
+    assert "alice" in found["Sign in as"]
+    assert identity.PASSWORD in found["Sign in as"]
+    assert (forward is None) == (chosen.way_to_pages() == "")
+    assert (forward or "") in found.get("Keep running", "")
+    # The sign-in pages lead back to the same URL.
+    assert f"StorefrontUrl={url}" in chosen.stack_parameters()
 
 
 def test_given_a_file_or_no_color_then_the_output_has_no_escape_codes(

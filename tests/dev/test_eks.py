@@ -25,6 +25,7 @@ OUTPUTS = {
     "eks": {"ClusterName": "shop", "Registry": REGISTRY},
     "network": {"LoadBalancerSecurityGroupId": "sg-1"},
     "api": {"ApiUrl": "https://api.example"},
+    "storefront": {"Url": "https://pages.example"},
 }
 DIGEST = f"sha256:{'a' * 64}"
 READINESS_PATH = "/readyz"
@@ -142,8 +143,12 @@ def test_given_nothing_when_installed_then_stacks_cluster_images_charts_and_api_
         r"^helm upgrade --install shop .*values-eks.yaml.*gateway.className=alb",
         r"^kubectl .*wait shopservices --all --for=condition=Ready",
         r"^aws elbv2 describe-load-balancers",
-        rf"^dev/aws deploy api --set Mode=nodes --set ListenerArn={LISTENER}$",
+        rf"^dev/aws deploy api storefront --set Mode=nodes --set ListenerArn={LISTENER}$",
         r"^dev/aws env$",
+        r"^dev/aws deploy identity --set Mode=nodes --set StorefrontUrl=https://pages.example$",
+        r"^dev/aws values",
+        r"^helm upgrade --install shop .*values-eks.yaml",
+        r"^kubectl .*wait shopservices --all --for=condition=Ready",
     )
 
 
@@ -179,7 +184,8 @@ def test_given_the_gateway_when_created_then_it_is_internal_and_only_api_gateway
     }
     (gateway_class,) = machine.applied("GatewayClass")
     assert gateway_class["spec"] == {"controllerName": "gateway.k8s.aws/alb"}
-    (shop,) = [each for each in machine.commands() if each.startswith("helm upgrade --install shop ")]
+    (shop, again) = [each for each in machine.commands() if each.startswith("helm upgrade --install shop ")]
+    assert shop == again
     assert (
         "gateway.parametersRef.group=gateway.k8s.aws,gateway.parametersRef.kind=LoadBalancerConfiguration,"
         f"gateway.parametersRef.name={configuration['metadata']['name']}" in shop
@@ -272,6 +278,20 @@ def test_given_the_secret_of_the_gateway_when_installed_then_it_is_in_the_cluste
     assert secret["stringData"] == {"secret": "hush"}
     assert not [command for command in machine.commands() if "hush" in command or "the-password" in command]
     assert not [command for command in machine.commands() if "rollout restart" in command]
+
+
+def test_given_the_keys_of_the_cookies_when_installed_then_they_are_in_the_cluster_and_on_no_command_line(
+    machine: Machine, install: Callable[..., str]
+) -> None:
+    storefront = {**OUTPUTS["storefront"], "SessionKeysArn": SECRET_ARN}
+    machine.answer("describe-stacks", stacks_answer({**OUTPUTS, "storefront": storefront}))
+    machine.answer(f"get-secret-value --secret-id {SECRET_ARN}", json.dumps({"SecretString": "hush"}))
+
+    assert install() == ""
+    (secret,) = machine.applied("Secret")
+    assert secret["metadata"] == {"name": "storefront-session", "namespace": "shop"}
+    assert secret["stringData"] == {"SESSION_KEYS": "hush"}
+    assert not [command for command in machine.commands() if "hush" in command]
 
 
 def test_given_another_kubeconfig_when_installed_then_it_is_unchanged(

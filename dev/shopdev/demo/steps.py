@@ -3,9 +3,8 @@
 import json
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
 from shopdev import environment_file, identity
 from shopdev.aws_environment import EMULATOR_PORT
@@ -26,8 +25,8 @@ from shopdev.demo.target import (
 AWS, FUNCTIONS, TOKEN = (ROOT / "dev" / name for name in ("aws", "functions", "token"))
 
 
-def install(target: Target, backends: Backends | None = None) -> None:
-    """Install everything up to five ready ShopServices behind the gateway; a second call changes nothing.
+def install(target: Target, backends: Backends | None = None) -> dict[str, Image]:
+    """Install everything up to five ready ShopServices behind the gateway, and return the images; a second call changes nothing.
 
     Args:
         target: the cluster.
@@ -67,11 +66,12 @@ def install(target: Target, backends: Backends | None = None) -> None:
     with steps.step("Functions", "1 s; 30 s the first time"):
         run([sys.executable, str(FUNCTIONS), "build"], env=target.env(), show=True)
     with steps.step("AWS stacks", "20 s in the emulator, 10 min in an account"):
-        values = _deploy_stacks(target)
+        _deploy_stacks(target)
     with steps.step("Shop: five ShopServices", "20 s"):
-        _install_shop(target, built, values, SHOP_VALUES if backends else ())
+        install_shop(target, built, SHOP_VALUES if backends else ())
         if backends:
             backends.load_rules(target)
+    return built
 
 
 def order(target: Target) -> str:
@@ -132,17 +132,14 @@ def _show_pages(target: Target) -> None:
     say(f"Open the shop:  {target.pages_url()}")
 
 
-def _deploy_stacks(target: Target) -> Path:
-    """Deploy the stacks and store their outputs: as Helm values, and in .dev/env for clients of the API."""
-    values = STATE / "values-aws.yaml"
+def _deploy_stacks(target: Target) -> None:
+    """Deploy the stacks and store their outputs in .dev/env for clients of the API."""
     with target.aws() as env:
         run([sys.executable, str(AWS), "deploy", *target.stack_parameters()], env=env, show=True)
-        values.write_text(run([sys.executable, str(AWS), "values"], env=env))
         if target.emulated:
             secret = run([sys.executable, str(AWS), "machine-secret", "--namespace", SHOP_NAMESPACE], env=env)
             run(["kubectl", "apply", "--server-side", "-f", "-"], env=target.env(), stdin=secret)
     keep_addresses(target)
-    return values
 
 
 def keep_addresses(target: Target) -> None:
@@ -153,7 +150,17 @@ def keep_addresses(target: Target) -> None:
     environment_file.merge(STATE / "env", found | emulator)
 
 
-def _install_shop(target: Target, built: dict[str, Image], values: Path, more: Sequence[str]) -> None:
+def install_shop(target: Target, built: Mapping[str, Image], more: Sequence[str] = ()) -> None:
+    """Install or upgrade the shop with the outputs of the stacks, and wait until every ShopService is ready.
+
+    Args:
+        target: the cluster.
+        built: the images.
+        more: further arguments for `helm upgrade`.
+    """
+    values = STATE / "values-aws.yaml"
+    with target.aws() as env:
+        values.write_text(run([sys.executable, str(AWS), "values"], env=env))
     chart = ROOT / "charts" / "shop"
     run(["helm", "dependency", "update", "--skip-refresh", str(chart)], env=target.env())
     place = "values-local.yaml" if target.emulated else "values-eks.yaml"

@@ -33,14 +33,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def install(environment: Mapping[str, str], parameters: Sequence[str]) -> None:
-    """Run the steps of the demo on EKS, then deploy the API in front of the load balancer that they created.
+    """Run the steps of the demo on EKS, then deploy the API and the pages in front of the load balancer that they created.
+
+    The storefront calls the API, so the first installation adds it only after the API exists.
 
     Raises:
         AwsError: when AWS refuses a request.
         CommandError: when a tool or a controller is missing, or a resource does not become ready.
     """
     target = Eks(environment, parameters)
-    steps.install(target)
+    built = steps.install(target)
     say("API Gateway in front of the load balancer  (usually 5 min)")
     listener = target.listener_arn()
     known = target.copy_gateway_secret()
@@ -48,4 +50,8 @@ def install(environment: Mapping[str, str], parameters: Sequence[str]) -> None:
     steps.keep_addresses(target)
     if not known and target.copy_gateway_secret():
         target.restart_callees_of_machines()
-    say(f"The shop: {target.output('api', 'ApiUrl')}/products")
+    say("Storefront")
+    target.admit_pages()
+    steps.install_shop(target, built)
+    say(f"The API:       {target.output('api', 'ApiUrl')}/products")
+    say(f"Open the shop: {target.pages_url()}")

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from shopdev.checkout import ROOT, SHOPSERVICES
+from shopdev.checkout import ROOT, SHOPSERVICES, STOREFRONT
 from shopdev.cloudformation.account import AwsError
 from shopdev.console import CommandError, run, say
 from shopdev.delivery.engine import Docker
@@ -82,6 +82,7 @@ class Eks:
         for manifest in (_namespace(), _gateway_class(), self._load_balancer(), *_target_groups()):
             self._apply(manifest)
         self.copy_gateway_secret()
+        self._copy_secret("SessionKeysArn", "storefront-session", "SESSION_KEYS")
 
     def deliver_images(self, tree: Path = ROOT, targets: Collection[str] = SOURCES) -> dict[str, Image]:
         """Build and push the images that the registry lacks; a tag is the hash of the sources.
@@ -149,7 +150,7 @@ class Eks:
 
     def pages_url(self) -> str:
         """The URL of the API Gateway in front of the pages, or the custom domain."""
-        return self.output("storefront", "Url")
+        return self.output(STOREFRONT, "Url")
 
     def way_to_pages(self) -> str:
         """Empty: API Gateway is public."""
@@ -182,19 +183,18 @@ class Eks:
         raise CommandError(f"{arn} has no listener on port {HTTP_PORT}; check the Gateway: {_describe()}")
 
     def connect_api(self, listener: str) -> None:
-        """Deploy the API in front of a listener."""
-        self._dev("aws", "deploy", "api", *self._parameters, "--set", f"ListenerArn={listener}")
+        """Deploy the API and the pages in front of a listener."""
+        self._dev("aws", "deploy", "api", STOREFRONT, *self._parameters, "--set", f"ListenerArn={listener}")
+
+    def admit_pages(self) -> None:
+        """Let the user pool lead signed-in users back to the pages."""
+        self._dev(
+            "aws", "deploy", "identity", *self._parameters, "--set", f"StorefrontUrl={self.pages_url()}"
+        )
 
     def copy_gateway_secret(self) -> bool:
         """Copy the secret with which services recognize API Gateway to the cluster; return whether it exists yet."""
-        found = self.cli.outputs(PREFIX).values()
-        arns = [outputs["GatewaySecretArn"] for outputs in found if "GatewaySecretArn" in outputs]
-        for arn in arns:
-            answer = self.cli.run(
-                "secretsmanager", "get-secret-value", "--secret-id", arn, "--output", "json"
-            )
-            self._apply(_secret(json.loads(answer)["SecretString"]))
-        return bool(arns)
+        return self._copy_secret("GatewaySecretArn", "shop-gateway", "secret")
 
     def restart_callees_of_machines(self) -> None:
         """Restart the services that machines call, so that they read the secret."""
@@ -278,6 +278,17 @@ class Eks:
             raise
         return True
 
+    def _copy_secret(self, output: str, name: str, key: str) -> bool:
+        """Copy a secret of a stack to a Secret; return whether a stack outputs its ARN yet."""
+        found = self.cli.outputs(PREFIX).values()
+        arns = [outputs[output] for outputs in found if output in outputs]
+        for arn in arns:
+            answer = self.cli.run(
+                "secretsmanager", "get-secret-value", "--secret-id", arn, "--output", "json"
+            )
+            self._apply(_secret(name, key, json.loads(answer)["SecretString"]))
+        return bool(arns)
+
     def _apply(self, manifest: Mapping[str, object]) -> None:
         # A separate field manager: otherwise the demo's steps would remove these fields from the objects that they apply too.
         apply = ["kubectl", "apply", "--server-side", "--field-manager=eks-install", "-f", "-"]
@@ -320,12 +331,12 @@ def _target_groups() -> Iterator[dict[str, object]]:
         }
 
 
-def _secret(value: str) -> dict[str, object]:
+def _secret(name: str, key: str, value: str) -> dict[str, object]:
     return {
         "apiVersion": "v1",
         "kind": "Secret",
-        "metadata": {"name": "shop-gateway", "namespace": NAMESPACE},
-        "stringData": {"secret": value},
+        "metadata": {"name": name, "namespace": NAMESPACE},
+        "stringData": {key: value},
     }
 
 
