@@ -78,15 +78,14 @@ class DynamoOrders(VersionedTable[Order]):
         }
         record = self._idempotency.record(request, answer)
         try:
-            dynamo.transact(
-                self._client,
+            self._outbox.transact(
                 [
                     record,
                     creation,
-                    self._outbox.addition(outbox_record),
                     self._watchlist.addition(order.id),
                     self._tokens.addition(order.id, payment_token),
                 ],
+                outbox_record,
                 # A retry of the same request may conflict with it.
                 again=dynamo.is_passing,
             )

@@ -109,9 +109,8 @@ class DynamoCatalogue(OutboxTable):
         tries: int = dynamo.THROTTLED_TRIES,
     ) -> None:
         namings: list[TransactWriteItemTypeDef] = [{"Update": self._naming(*each)} for each in products]
-        telling = [self._outbox.addition(outbox_record)] if outbox_record else []
         try:
-            dynamo.transact(self._client, [*namings, *telling], tries=tries)
+            self._outbox.transact(namings, outbox_record, tries=tries)
         except ClientError as error:
             if dynamo.is_overtaken(error):
                 raise Stale(products[0][0].sku) from error
@@ -119,7 +118,7 @@ class DynamoCatalogue(OutboxTable):
 
     def publish_again(self, outbox_record: OutboxRecord) -> None:
         """As `ports.Catalogue.publish_again`."""
-        dynamo.transact(self._client, [self._outbox.addition(outbox_record)])
+        self._outbox.transact([], outbox_record)
 
     def _naming(self, product: Product, initial_stock: int) -> Any:
         values = {
@@ -225,9 +224,8 @@ class DynamoStock(OutboxTable):
     ) -> None:
         """As `ports.Stock.save`; at most 98 products (AWS limit of a transaction)."""
         changes = [self._moving(item, move.source, move.target) for item in move.items] if move else []
-        telling = [self._outbox.addition(outbox_record)] if outbox_record else []
         try:
-            dynamo.transact(self._client, [self._writing(reservation, was), *changes, *telling])
+            self._outbox.transact([self._writing(reservation, was), *changes], outbox_record)
         except ClientError as error:
             if not dynamo.is_overtaken(error):
                 raise

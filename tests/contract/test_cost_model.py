@@ -12,6 +12,7 @@ from services.common.aws.outbox import PARTITIONS
 from services.common.messaging import consumer, relay
 from services.common.messaging.relay import Relay
 from services.common.runtime.settings import ServiceSettings
+from services.order import consumer as order_consumer
 from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.render import render
 from shopdev.checkout import ROOT, SERVICES
@@ -141,6 +142,7 @@ def test_given_the_charts_then_the_page_counts_the_requests_of_an_idle_shop() ->
     assert of_events
     pauses = [own] * relays["order"]
     pauses += [float(of_events[1])] * sum(number for name, number in consumers.items() if name != "order")
+    pauses += [order_consumer.READ_EVERY] * consumers["order"]
     # A strongly consistent query of an empty partition is one unit, an eventually consistent read half a unit.
     outboxes = sum(PARTITIONS / pause + PARTITIONS / relay.MEASURED_EVERY / 2 for pause in pauses)
     everyone = sum(sum(each.values()) for each in (pods(), consumers, relays))

@@ -1,7 +1,7 @@
 """The ports of services.common in memory. The contract tests run against these fakes and the real adapters."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -21,9 +21,16 @@ class MemoryOutbox:
         self._now = now
         self.records: dict[str, OutboxRecord] = {}
         self._claimed_until: dict[str, datetime] = {}
+        self._arrived: Callable[[OutboxRecord], object] | None = None
+
+    def adopt(self, arrived: Callable[[OutboxRecord], object]) -> None:
+        self._arrived = arrived
 
     def add(self, record: OutboxRecord) -> None:
         self.records[record.id] = record
+        if self._arrived:
+            self._claimed_until[record.id] = self._now() + CLAIM_LASTS
+            self._arrived(replace(record, is_claimed=True))
 
     def pending(self, limit: int) -> list[OutboxRecord]:
         free = [self.records[name] for name in sorted(self.records) if self._is_free(name)]
@@ -40,8 +47,9 @@ class MemoryOutbox:
     def postpone(self, record: OutboxRecord, pause: timedelta) -> None:
         self._claimed_until[record.id] = self._now() + pause
 
-    def done(self, record: OutboxRecord) -> None:
-        self.records.pop(record.id, None)
+    def done(self, *records: OutboxRecord) -> None:
+        for record in records:
+            self.records.pop(record.id, None)
 
     def oldest(self) -> float:
         return ids.age(min(self.records, default=""))

@@ -17,6 +17,7 @@ from services.common.telemetry import tracing
 from services.common.values.errors import InvalidValue
 
 if TYPE_CHECKING:
+    from botocore.session import Session
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_servicediscovery import ServiceDiscoveryClient
@@ -37,6 +38,8 @@ READ_SECONDS: dict[Name, int] = {
     "stepfunctions": 10,
 }
 RETRIES = 3
+# A session does not support creating clients in several threads.
+_CREATING = threading.Lock()
 _TEMPORARY_STATUS = 500
 _TEMPORARY_CODES = frozenset(
     {
@@ -72,7 +75,7 @@ def client(name: Literal["sqs"], settings: ServiceSettings) -> "SQSClient": ...
 @overload
 def client(name: Literal["stepfunctions"], settings: ServiceSettings) -> "SFNClient": ...
 def client(name: Name, settings: ServiceSettings) -> Any:
-    """A boto3 client with timeouts and standard retries, created on first use. It is safe to share between threads.
+    """A botocore client with timeouts and standard retries, created on first use. It is safe to share between threads.
 
     Its operations raise `InvalidValue` instead of botocore's error if the SDK or AWS rejects a value.
     """
@@ -102,12 +105,11 @@ class _Lazy:
         self._service = service
         self._retries = retries
         self._settings = settings
-        self._lock = threading.Lock()
         self._client: Any = None
 
     def __getattr__(self, name: str) -> Any:
         if self._client is None:
-            with self._lock:  # boto3 does not support creating clients in several threads
+            with _CREATING:
                 if self._client is None:
                     self._client = _connect(self._service, self._settings, self._retries)
         attribute = getattr(self._client, name)
@@ -142,12 +144,20 @@ def _is_invalid(error: ClientError) -> bool:
     return code == "ValidationException" or is_cancelled
 
 
-def _connect(name: Name, settings: ServiceSettings, retries: int) -> Any:
-    import boto3  # noqa: PLC0415 - the import takes a tenth of a second, which would delay the start of a process
-    from botocore.config import Config  # noqa: PLC0415 - as above
+@functools.cache
+def _session() -> "Session":
+    """The session of this process. Each further one would keep its own copy of the API descriptions, about 8 MiB per client."""
+    from botocore.session import get_session  # noqa: PLC0415 - the import takes a tenth of a second, which would delay the start
 
-    client = boto3.session.Session(region_name=settings.aws_region).client(
+    return get_session()
+
+
+def _connect(name: Name, settings: ServiceSettings, retries: int) -> Any:
+    from botocore.config import Config  # noqa: PLC0415 - as in `_session`
+
+    client = _session().create_client(
         name,
+        region_name=settings.aws_region,
         endpoint_url=settings.aws_endpoint_url,
         config=Config(
             connect_timeout=CONNECT_SECONDS,

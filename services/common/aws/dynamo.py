@@ -40,7 +40,9 @@ THROTTLED = frozenset({"ProvisionedThroughputExceeded", "ThrottlingError"})
 # Attempts of a throttled transaction, and the maximum first pause in seconds.
 THROTTLED_TRIES = 4
 THROTTLED_PAUSE = 0.05
-# Attempts to read the unprocessed items of a batch, and the maximum first pause in seconds.
+# AWS limit of BatchWriteItem.
+MOST_WRITTEN = 25
+# Attempts to process the unprocessed items of a batch, and the maximum first pause in seconds.
 BATCH_TRIES = 5
 BATCH_PAUSE = 0.04
 
@@ -252,17 +254,49 @@ def find_all(
         rest = left["Keys"] if left else []
         return bool(rest)
 
+    if rest:
+        _of_batch(read)
+    return found
+
+
+def delete_all(client: "DynamoDBClient", table: str, keys: Iterable[Mapping[str, str]]) -> None:
+    """Deletes items. Keys without an item are skipped.
+
+    Args:
+        client: a DynamoDB client.
+        table: name of the table.
+        keys: different keys.
+
+    Raises:
+        Unavailable: DynamoDB left items unprocessed at every attempt.
+    """
+    requests = [{"DeleteRequest": {"Key": pack(key)}} for key in keys]
+    for start in range(0, len(requests), MOST_WRITTEN):
+        _write_batch(client, table, requests[start : start + MOST_WRITTEN])
+
+
+def _write_batch(client: "DynamoDBClient", table: str, requests: Sequence[Any]) -> None:
+    rest = requests
+
+    def write() -> bool:
+        nonlocal rest
+        rest = client.batch_write_item(RequestItems={table: rest})["UnprocessedItems"].get(table, [])
+        return bool(rest)
+
+    _of_batch(write)
+
+
+def _of_batch(attempt: Callable[[], bool]) -> None:
+    """Repeats a request for a batch until it leaves no item unprocessed."""
     retrying = Retrying(
         retry=retry_if_result(bool),
         stop=stop_after_attempt(BATCH_TRIES),
         wait=wait_random_exponential(multiplier=BATCH_PAUSE),
     )
     try:
-        if rest:
-            retrying(read)
+        retrying(attempt)
     except RetryError:
         raise Unavailable("the stored data is temporarily unavailable; retry the request") from None
-    return found
 
 
 def _causes(error: ClientError) -> set[str]:

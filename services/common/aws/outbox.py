@@ -8,7 +8,8 @@ Records are distributed over four partitions, because a partition is limited to 
 """
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ from services.common.messaging.outbox import (
     OutboxRecord,
 )
 from services.common.values import clock, ids, typed
+from services.common.values.clock import Clock
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -40,15 +42,45 @@ _FREE = "(attribute_not_exists(claimed_until) OR claimed_until < :now OR claimed
 class DynamoOutbox(dynamo.Table):
     """The outbox in a service's own table."""
 
+    def __init__(self, client: "DynamoDBClient", table: str, now: Clock = clock.now) -> None:
+        super().__init__(client, table, now)
+        self._arrived: Callable[[OutboxRecord], object] | None = None
+
+    def adopt(self, arrived: Callable[[OutboxRecord], object]) -> None:
+        """As `outbox.Outbox.adopt`."""
+        self._arrived = arrived
+
+    def transact(
+        self,
+        writes: "Sequence[TransactWriteItemTypeDef]",
+        record: OutboxRecord | None,
+        **options: Any,
+    ) -> None:
+        """Writes items and the outbox record of their change in one transaction.
+
+        Args:
+            writes: writes of the change.
+            record: outbox record, or None if nothing is published about the change. Its write is the last one.
+            options: see `dynamo.transact`.
+
+        Raises:
+            ClientError: see `dynamo.transact`.
+        """
+        added = [self.addition(record)] if record else []
+        dynamo.transact(self._client, [*writes, *added], **options)
+        if record and self._arrived:
+            self._arrived(replace(record, is_claimed=True))
+
     def addition(self, record: OutboxRecord) -> "TransactWriteItemTypeDef":
         """The write that adds a record, for a transaction."""
+        claimed_until = clock.rfc3339(self._now() + CLAIM_LASTS) if self._arrived else ""
         messages = [[message.kind, message.payload] for message in record.messages]
         item = {
             **_key(record),
             "messages": orjson.dumps(messages).decode(),
             "traceparent": record.traceparent,
             "attempts": record.attempts,
-            "claimed_until": "",
+            "claimed_until": claimed_until,
         }
         return {"Put": {"TableName": self._table, "Item": dynamo.pack(item)}}
 
@@ -71,9 +103,8 @@ class DynamoOutbox(dynamo.Table):
             ClientError: the write failed; see `dynamo.is_overtaken` for a condition that was not met.
         """
         put: Any = {"TableName": self._table, "Item": dynamo.pack(item), **condition}
-        others = others if outbox_record is None else (self.addition(outbox_record), *others)
-        if others:
-            dynamo.transact(self._client, [{"Put": put}, *others])
+        if outbox_record or others:
+            self.transact([{"Put": put}, *others], outbox_record)
         else:
             self._client.put_item(**put)
 
@@ -107,9 +138,9 @@ class DynamoOutbox(dynamo.Table):
         """As `outbox.Outbox.postpone`."""
         self._hide(dynamo.pack(_key(record)), pause)
 
-    def done(self, record: OutboxRecord) -> None:
+    def done(self, *records: OutboxRecord) -> None:
         """As `outbox.Outbox.done`."""
-        self._client.delete_item(TableName=self._table, Key=dynamo.pack(_key(record)))
+        dynamo.delete_all(self._client, self._table, map(_key, records))
 
     def oldest(self) -> float:
         """As `outbox.Outbox.oldest`."""

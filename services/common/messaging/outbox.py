@@ -1,10 +1,10 @@
 """The transactional outbox: messages that are written in the transaction of their change, and sent afterwards.
 
 A record is sent at least once: `relay` claims it for a limited time, sends its messages, and deletes it. The claim of a
-process that crashed expires.
+process that crashed expires. A process with a relay claims its own records as it writes them, and need not look for them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final, Protocol
@@ -44,6 +44,7 @@ class OutboxRecord:
         id: ID that sorts by creation time.
         attempts: number of earlier claims.
         partition: partition that contains the record; derived from the ID by default.
+        is_claimed: whether this process claimed the record as it wrote it.
     """
 
     messages: tuple[OutboxMessage, ...]
@@ -51,6 +52,7 @@ class OutboxRecord:
     id: str = field(default_factory=ids.uuid7)
     attempts: int = 0
     partition: str = field(default="", compare=False)
+    is_claimed: bool = field(default=False, compare=False)
 
 
 def of_fact(event: Event) -> OutboxRecord:
@@ -66,6 +68,12 @@ def of_facts(events: Sequence[Event]) -> OutboxRecord | None:
 class Outbox(Protocol):
     """The storage of records."""
 
+    def adopt(self, arrived: Callable[[OutboxRecord], object]) -> None:
+        """Claims the records that this process writes from now on, and passes each to `arrived` after its transaction.
+
+        A record whose transaction committed without a response is not passed. It is pending when its claim has expired.
+        """
+
     def pending(self, limit: int) -> list[OutboxRecord]:
         """Up to `limit` unclaimed records, oldest first."""
 
@@ -75,8 +83,8 @@ class Outbox(Protocol):
     def postpone(self, record: OutboxRecord, pause: timedelta) -> None:
         """Releases a claimed record. It is not pending again before `pause` has passed."""
 
-    def done(self, record: OutboxRecord) -> None:
-        """Deletes a record that was sent."""
+    def done(self, *records: OutboxRecord) -> None:
+        """Deletes records that were sent."""
 
     def oldest(self) -> float:
         """Age of the oldest record in seconds, including claimed, postponed and unreadable ones; 0 if there are none."""

@@ -81,7 +81,7 @@ def traced(
     """
     span = _begun(name, parent, kind, attributes, links)
     try:
-        with _entered(span, fields):
+        with resumed(span, **fields):
             yield span
     except Exception as error:
         fail(span, type(error).__qualname__)
@@ -92,7 +92,25 @@ def traced(
 
 def untraced(parent: SpanContext | None = None, **fields: str) -> AbstractContextManager[Span]:
     """As `traced`, but without spans: for probes, and for attempts that usually do nothing."""
-    return _entered(NonRecordingSpan(parent or _new_context()), fields)
+    return resumed(NonRecordingSpan(parent or _new_context()), **fields)
+
+
+def opened(name: str, parent: SpanContext | None = None, attributes: Attributes | None = None) -> Span:
+    """As `traced`, for work that is done in several parts, see `resumed`. The caller ends the span."""
+    return _begun(name, parent, SpanKind.INTERNAL, attributes, ())
+
+
+@contextmanager
+def resumed(span: Span, **fields: str) -> Iterator[Span]:
+    """Continues the work of a span. Every log line inside has its `trace_id` and `fields`."""
+    attached = context.attach(set_span_in_context(span))
+    caused = cause.enter(traceparent_of(span.get_span_context()))
+    try:
+        with structlog.contextvars.bound_contextvars(**fields):
+            yield span
+    finally:
+        cause.leave(caused)
+        context.detach(attached)
 
 
 def span(
@@ -176,18 +194,6 @@ def name_trace(_logger: object, _method: str, event: EventDict) -> EventDict:
     if found:
         event["trace_id"] = f"{found:032x}"
     return event
-
-
-@contextmanager
-def _entered(span: Span, fields: Mapping[str, str]) -> Iterator[Span]:
-    attached = context.attach(set_span_in_context(span))
-    caused = cause.enter(traceparent_of(span.get_span_context()))
-    try:
-        with structlog.contextvars.bound_contextvars(**fields):
-            yield span
-    finally:
-        cause.leave(caused)
-        context.detach(attached)
 
 
 def _begun(

@@ -12,8 +12,9 @@ from botocore.exceptions import ClientError
 
 from services.common.aws import dynamo
 from services.common.aws.outbox import DynamoOutbox
-from services.common.messaging.outbox import Outbox, OutboxMessage, OutboxRecord
-from services.common.messaging.relay import BATCH, Relay, Sender
+from services.common.messaging.events import NotPublished
+from services.common.messaging.outbox import FACT, Outbox, OutboxMessage, OutboxRecord
+from services.common.messaging.relay import BATCH, TOGETHER, Relay, Sender
 from services.common.runtime import progress
 from services.common.telemetry import metrics
 from services.common.values import clock, ids
@@ -31,6 +32,11 @@ def now() -> Clock:
     return Clock()
 
 
+@pytest.fixture
+def stop() -> threading.Event:
+    return threading.Event()
+
+
 @pytest.fixture(params=["memory", *EITHER])
 def kept(request: pytest.FixtureRequest, now: Clock) -> tuple[Outbox, Add]:
     if request.param == "memory":
@@ -41,7 +47,7 @@ def kept(request: pytest.FixtureRequest, now: Clock) -> tuple[Outbox, Add]:
     dynamo = DynamoOutbox(client, new_table(account.clients), now)
 
     def add(record: OutboxRecord) -> None:
-        client.transact_write_items(TransactItems=[dynamo.addition(record)])
+        dynamo.transact([], record)
 
     return dynamo, add
 
@@ -102,6 +108,78 @@ def test_given_a_postponed_record_when_the_pause_ends_then_it_is_pending_again(
     assert pending(outbox) == []
     now.at += timedelta(seconds=6)
     assert pending(outbox) == [record.id]
+
+
+def test_given_an_adopted_record_when_it_is_written_then_it_is_handed_over_and_pending_only_after_a_crash(
+    outbox: Outbox, add: Add, now: Clock
+) -> None:
+    arrived: list[OutboxRecord] = []
+    earlier, record = a_record(1), a_record(2)
+    add(earlier)
+    outbox.adopt(arrived.append)
+
+    add(record)
+
+    assert [(each, each.is_claimed) for each in arrived] == [(record, True)]
+    assert pending(outbox) == [earlier.id]
+    assert not outbox.claim(record)
+    now.at += timedelta(seconds=31)
+    assert pending(outbox) == [earlier.id, record.id]
+
+
+def test_given_a_failed_transaction_when_its_record_is_adopted_then_it_is_not_handed_over(
+    account: AwsServer, create_table: Callable[[], str]
+) -> None:
+    table, arrived = create_table(), list[OutboxRecord]()
+    outbox = DynamoOutbox(account.clients.dynamodb, table)
+    outbox.adopt(arrived.append)
+    missing: Any = {
+        "TableName": table,
+        "Key": dynamo.pack({"pk": "none", "sk": "none"}),
+        "ConditionExpression": "attribute_exists(pk)",
+    }
+
+    with pytest.raises(ClientError):
+        outbox.transact([{"Delete": missing}], a_record())
+
+    assert (arrived, outbox.pending(10)) == ([], [])
+
+
+def test_given_more_records_than_one_request_deletes_when_they_are_done_then_all_are_deleted(
+    outbox: Outbox, add: Add
+) -> None:
+    records = [a_record(number) for number in range(30)]
+    for record in records:
+        add(record)
+
+    outbox.done(*records)
+
+    assert pending(outbox) == []
+
+
+def test_given_items_that_dynamodb_leaves_unprocessed_when_records_are_done_then_these_are_deleted_again(
+    account: AwsServer, create_table: Callable[[], str]
+) -> None:
+    requests: list[int] = []
+
+    class Busy:
+        def __getattr__(self, operation: str) -> Any:
+            return getattr(account.clients.dynamodb, operation)
+
+        def batch_write_item(self, *, RequestItems: Mapping[str, Any]) -> Mapping[str, Any]:  # noqa: N803 - AWS's name
+            ((table, items),) = RequestItems.items()
+            requests.append(len(items))
+            account.clients.dynamodb.batch_write_item(RequestItems={table: items[:1]})
+            return {"UnprocessedItems": {table: items[1:]} if items[1:] else {}}
+
+    client: Any = Busy()
+    outbox, records = DynamoOutbox(client, create_table()), [a_record(number) for number in range(3)]
+    for record in records:
+        outbox.transact([], record)
+
+    outbox.done(*records)
+
+    assert (requests, outbox.pending(10)) == ([3, 2, 1], [])
 
 
 def test_given_a_sent_record_when_it_is_marked_done_then_it_is_deleted(outbox: Outbox, add: Add) -> None:
@@ -396,6 +474,126 @@ def test_given_a_record_that_always_fails_when_the_relay_runs_then_it_is_retried
     assert outbox.records[record.id].attempts == 20
 
 
+class Topic:
+    """Records the events of each call. An event of `poison` cannot be published, and fails all events of its call."""
+
+    def __init__(self) -> None:
+        self.calls: list[list[int]] = []
+        self.poison: set[int] = set()
+        self.error: Exception = NotPublished("1 of 2")
+
+    def __call__(self, payloads: Sequence[Mapping[str, Any]]) -> None:
+        numbers = [payload["n"] for payload in payloads]
+        self.calls.append(numbers)
+        if self.poison & set(numbers):
+            raise self.error
+
+
+def a_fact(number: int) -> OutboxRecord:
+    return OutboxRecord((OutboxMessage(FACT, {"n": number}),))
+
+
+def run_once(relay: Relay) -> None:
+    """Runs a relay as in a shutdown: it sends what there is."""
+    stop = threading.Event()
+    stop.set()
+    relay.run(stop)
+
+
+def test_given_events_of_several_records_when_the_relay_runs_then_they_are_published_together(
+    outbox: Outbox, add: Add
+) -> None:
+    topic = Topic()
+    for number in range(TOGETHER + 2):
+        add(a_fact(number))
+
+    run_once(Relay(outbox, {FACT: topic}))
+
+    assert topic.calls == [list(range(TOGETHER)), [TOGETHER, TOGETHER + 1]]
+    assert pending(outbox) == []
+
+
+def test_given_a_message_before_the_events_of_a_record_when_the_relay_runs_then_it_is_sent_first_and_alone(
+    outbox: Outbox, add: Add, told: Told
+) -> None:
+    topic = Topic()
+    for number in range(2):
+        add(OutboxRecord((OutboxMessage("note", {"n": number}), OutboxMessage(FACT, {"n": number}))))
+    told.refused = {1}
+
+    run_once(Relay(outbox, {"note": told, FACT: topic}))
+
+    assert (told.numbers, topic.calls) == ([0], [[0]])
+
+
+@pytest.mark.parametrize("error", [NotPublished("1 of 3"), ValueError("no time")], ids=repr)
+def test_given_a_record_with_an_event_that_is_refused_when_it_is_sent_with_others_then_only_it_is_put_off(
+    outbox: Outbox, add: Add, now: Clock, error: Exception
+) -> None:
+    topic, records = Topic(), [a_fact(number) for number in range(3)]
+    topic.poison, topic.error = {1}, error
+    for record in records:
+        add(record)
+
+    run_once(Relay(outbox, {FACT: topic}))
+
+    assert topic.calls == [[0, 1, 2], [0], [1], [2]]
+    now.at += timedelta(seconds=65)
+    assert pending(outbox) == [records[1].id]
+
+
+def test_given_an_unavailable_topic_when_records_are_sent_together_then_it_is_asked_once_and_all_are_put_off(
+    outbox: Outbox, add: Add, now: Clock
+) -> None:
+    topic, records = Topic(), [a_fact(number) for number in range(3)]
+    topic.poison, topic.error = {1}, ConnectionError("away")
+    for record in records:
+        add(record)
+
+    run_once(Relay(outbox, {FACT: topic}))
+
+    assert topic.calls == [[0, 1, 2]]
+    assert pending(outbox) == []
+    now.at += timedelta(seconds=65)
+    assert pending(outbox) == [record.id for record in records]
+
+
+def test_given_records_that_the_process_writes_when_the_relay_runs_then_it_sends_them_without_a_claim(
+    eventually: Eventually, stop: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outbox, topic, claims = MemoryOutbox(), Topic(), list[str]()
+    monkeypatch.setattr(outbox, "claim", lambda record: claims.append(record.id))
+    thread = threading.Thread(target=Relay(outbox, {FACT: topic}).run, args=(stop,))
+    thread.start()
+    eventually(lambda: outbox._arrived)
+
+    outbox.add(a_fact(1))
+
+    eventually(lambda: outbox.records == {})
+    stop.set()
+    thread.join(10)
+    assert (topic.calls, claims) == ([[1]], [])
+
+
+def test_given_a_record_of_the_process_that_fails_when_its_pause_ends_then_it_is_found_in_the_outbox(
+    now: Clock,
+) -> None:
+    outbox, topic = MemoryOutbox(now), Topic()
+    topic.poison, topic.error = {1}, ConnectionError("away")
+    relay = Relay(outbox, {FACT: topic})
+    run_once(relay)
+    record = a_fact(1)
+    outbox.add(record)
+    run_once(relay)
+    assert (topic.calls, pending(outbox)) == ([[1]], [])
+
+    topic.poison = set()
+    now.at += timedelta(seconds=2)
+    run_once(relay)
+
+    assert (topic.calls, outbox.records) == ([[1], [1]], {})
+
+
 class Pauses(threading.Event):
     """Records the pauses of a loop, and is set after a few of them."""
 
@@ -440,11 +638,6 @@ def test_given_a_relay_that_sends_nothing_when_it_runs_then_it_reads_the_outbox_
     assert pauses.noted == [0.05, 0.1, 0.2, 0.3, 0.3]
     assert len(looks) == 5 + 1, "one before each pause, and the last one of the shutdown"
     assert "Traceback" not in capsys.readouterr().out
-
-
-@pytest.fixture
-def stop() -> threading.Event:
-    return threading.Event()
 
 
 def test_given_a_running_relay_when_an_outage_ends_then_it_sends_new_records(
