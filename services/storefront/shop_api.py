@@ -1,5 +1,6 @@
 """The products and orders of the shop, from its public API over HTTP."""
 
+import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from http import HTTPStatus
@@ -33,6 +34,8 @@ log = logs.logger(__name__)
 Parsed = TypeVar("Parsed")
 Document = Mapping[str, Any]
 ORDERS_LISTED = 20
+# After a double click, the second request may arrive before the first one is answered. The next attempt gets its answer.
+_PAUSES_IN_FLIGHT = (0.1, 0.3, 1.0)
 _REFUSALS = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY)
 
 
@@ -159,9 +162,14 @@ class ApiOrders:
             },
         }
         status, answer = self._api.post("/orders", token, body, order.key)
+        for pause in _PAUSES_IN_FLIGHT:
+            if not _is_in_flight(status, answer):
+                break
+            time.sleep(pause)
+            status, answer = self._api.post("/orders", token, body, order.key)
+        if _is_in_flight(status, answer):
+            raise Unavailable("the order is being placed")
         if status == HTTPStatus.CONFLICT:
-            if "total" not in answer:  # the first request with this key is still being processed
-                raise Unavailable("the order is being placed")
             raise TotalChanged(_read(answer, HTTPStatus.OK, lambda: Money.from_dict(answer["total"])))
         if status in _REFUSALS:
             raise Refused(str(answer.get("detail", "")))
@@ -210,6 +218,11 @@ class ApiOrders:
 
 def _authorization(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"} if token else {}
+
+
+def _is_in_flight(status: int, answer: Document) -> bool:
+    """Whether another request with the same Idempotency-Key is still being processed."""
+    return status == HTTPStatus.CONFLICT and "total" not in answer
 
 
 def _is_absent(status: int) -> bool:

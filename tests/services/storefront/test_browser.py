@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 from flask import Flask
 from flask.sessions import SecureCookieSessionInterface
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from shopdev import identity
 from shopdev.checkout import STOREFRONT
@@ -34,6 +34,7 @@ PATIENCE: Final = 30_000
 SCRIPT: Final = '<img src=x onerror=alert(1)>"'
 ORDER_PAGE: Final = re.compile(r"/account/orders/[0-9a-f-]{36}")
 PAY: Final = re.compile("Order and pay")
+PHONE: Final = ViewportSize(width=360, height=640)
 SHIPPED: Final = "Your parcel is on its way."
 
 
@@ -63,10 +64,12 @@ def visiting(browser: Browser, shop: Shop, **options: Any) -> Iterator[Visitor]:
     """A tab of a browser of its own, in which nothing may happen that no page intends."""
     context = browser.new_context(**{"viewport": WIDE, "reduced_motion": "reduce", **options})
     context.set_default_timeout(PATIENCE)
-    visitor = Visitor(context, shop.pages_url, sign_in=shop.emulator.endpoint)
-    yield visitor
-    assert visitor.problems == []
-    context.close()
+    try:
+        visitor = Visitor(context, shop.pages_url, sign_in=shop.emulator.endpoint)
+        yield visitor
+        assert visitor.problems == []
+    finally:
+        context.close()
 
 
 @pytest.fixture
@@ -205,10 +208,11 @@ def test_given_events_that_are_lost_on_the_way_when_an_order_is_followed_then_it
         shows(page, SHIPPED)
 
 
-def test_given_a_browser_without_scripts_in_german_when_they_buy_then_a_link_shows_the_end(
+def test_given_a_phone_without_scripts_in_german_when_they_buy_then_a_link_shows_the_end(
     browser: Browser, shop: Shop
 ) -> None:
-    with visiting(browser, shop, java_script_enabled=False, locale="de-DE") as visitor:
+    phone = {"viewport": PHONE, "has_touch": True, "is_mobile": True, "locale": "de-DE"}
+    with visiting(browser, shop, java_script_enabled=False, **phone) as visitor:
         page = visitor.page
         goes_to_checkout(visitor)
         expect(page.get_by_role("heading", name="Zur Kasse", exact=True)).to_be_visible()
@@ -221,6 +225,7 @@ def test_given_a_browser_without_scripts_in_german_when_they_buy_then_a_link_sho
             return page.get_by_text("Ihr Paket ist unterwegs.").is_visible()
 
         wait_for(has_ended, PATIENCE / 1000)
+        assert visitor.overflow() == []
         expect(page.locator("html")).to_have_attribute("lang", "de")
 
 

@@ -4,7 +4,7 @@ import re
 import uuid
 from hashlib import sha256
 from http import HTTPStatus
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 import orjson
 import pytest
@@ -530,11 +530,26 @@ def test_given_scripts_in_names_and_addresses_then_pages_show_them_as_text(
         assert "alert(1)" in page.text or page.status_code == HTTPStatus.NOT_FOUND or "empty" in page.text
 
 
-@pytest.mark.parametrize("target", ["https://evil.example.com", "//evil.example.com", "/\\evil.example.com"])
+@pytest.mark.parametrize(
+    "target",
+    [
+        "https://evil.example.com",
+        "https:evil.example.com",
+        "//evil.example.com",
+        "///evil.example.com",
+        "/\\evil.example.com",
+        "/\t/evil.example.com",
+        "/\n/evil.example.com",
+        "/@evil.example.com",
+        ".evil.example.com",
+        "javascript:alert(1)",
+        "/" + "a" * 400,
+    ],
+)
 def test_given_a_sign_in_with_another_host_as_target_then_it_returns_to_the_shop(
     visitor: Visitor, target: str
 ) -> None:
-    assert visitor.signs_in("alice", f"/sign-in?next={target}").headers["Location"] == "/"
+    assert visitor.signs_in("alice", f"/sign-in?next={quote(target)}").headers["Location"] == "/"
 
 
 @pytest.mark.parametrize(

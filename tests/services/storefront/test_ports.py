@@ -202,6 +202,32 @@ def test_given_a_key_that_was_used_for_another_order_when_placed_then_it_is_refu
         shop.orders.place(token, new_order({TEA.sku: 1}, 1490, key="one"))
 
 
+@pytest.mark.parametrize(("conflicts", "attempts"), [(2, 3), (9, 4)], ids=["ends", "goes on"])
+def test_given_a_request_in_flight_when_the_same_order_is_placed_then_it_waits_a_moment(
+    conflicts: int, attempts: int
+) -> None:
+    order_id, keys = str(uuid.uuid4()), list[str]()
+    app = Flask("order")
+
+    @app.post("/orders")
+    def place() -> tuple[dict[str, str], HTTPStatus]:
+        keys.append(request.headers["Idempotency-Key"])
+        if len(keys) <= conflicts:
+            return {"detail": "a request with this Idempotency-Key is being processed"}, HTTPStatus.CONFLICT
+        return {"id": order_id}, HTTPStatus.ACCEPTED
+
+    order = new_order()
+    with serving(app) as url:
+        orders = ApiOrders(url, TIMEOUT)
+        if attempts > conflicts:
+            assert orders.place("token", order) == order_id
+        else:
+            with pytest.raises(Unavailable):
+                orders.place("token", order)
+
+    assert keys == [order.key] * attempts
+
+
 def test_given_another_total_when_placed_then_nothing_is_ordered_and_the_total_is_told(shop: Shop) -> None:
     token = shop.token("alice")
 

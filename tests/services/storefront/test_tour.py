@@ -1,13 +1,13 @@
 """Every page in every state: its size, and its accessibility in Chromium."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import Final
+from typing import Final, Literal
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Route
+from playwright.sync_api import Browser, Route, ViewportSize
 from werkzeug.test import TestResponse
 
 from services.storefront import language
@@ -19,7 +19,10 @@ LARGEST_PAGE: Final = 60_000
 """Bytes of a page with its styles and scripts, without pictures."""
 LANGUAGES: Final = sorted(language.NAMES)
 # The other width is only measured: colors do not depend on it.
-APPEARANCES: Final = {"en": ("light", WIDE, NARROW), "de": ("dark", NARROW, WIDE)}
+APPEARANCES: Final[Mapping[str, tuple[Literal["light", "dark"], ViewportSize, ViewportSize]]] = {
+    "en": ("light", WIDE, NARROW),
+    "de": ("dark", NARROW, WIDE),
+}
 HOST: Final = "http://127.0.0.1:8085"
 
 toured = cache(tour.take)
