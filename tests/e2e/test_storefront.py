@@ -54,9 +54,9 @@ def test_given_the_demo_when_a_customer_buys_in_a_browser_then_the_order_page_mo
     shows(page, SHIPPED)
 
     assert page.evaluate("window.sameDocument")
-    path = ORDER_PAGE.search(page.url)
-    assert path
-    assert shop.order(path[0].rpartition("/")[2])["state"] == "SHIPPED"
+    placed = ORDER_PAGE.search(page.url)
+    assert placed
+    assert shop.order(placed[0].rpartition("/")[2])["state"] == "SHIPPED"
     flaws["/account/orders/ID"] = visitor.flaws()
     for path in ("/basket", "/account/orders"):
         visitor.opens(path)
