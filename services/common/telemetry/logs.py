@@ -69,8 +69,10 @@ def logging_config(service: str, level: str) -> dict[str, Any]:
         },
         "handlers": {"stdout": {"()": _Stdout, "formatter": "json"}},
         "root": {"handlers": ["stdout"], "level": level},
-        # Messages of these libraries below WARNING are not relevant.
-        "loggers": {name: {"level": "WARNING"} for name in ("boto3", "botocore", "urllib3", "werkzeug")},
+        # Messages of these libraries below WARNING are not relevant. Those of httpx contain URLs, and thus text of clients.
+        "loggers": {
+            name: {"level": "WARNING"} for name in ("boto3", "botocore", "httpx", "urllib3", "werkzeug")
+        },
     }
 
 

@@ -44,6 +44,14 @@ def test_given_a_library_when_it_logs_a_message_then_the_line_is_json(logged: Lo
     assert (line["event"], line["level"]) == ("disk full", "warning")
 
 
+def test_given_a_request_to_another_service_when_it_is_sent_then_its_url_with_text_of_a_client_is_not_logged(
+    logged: Logged,
+) -> None:
+    logging.getLogger("httpx").info("HTTP Request: GET http://api/products?q=secret")
+
+    assert logged() == []
+
+
 def test_given_payment_data_at_any_depth_when_it_is_logged_then_it_is_redacted(logged: Logged) -> None:
     log = logs.logger("test")
     log.info(
