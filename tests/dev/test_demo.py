@@ -71,6 +71,27 @@ def test_given_no_variables_when_the_target_is_chosen_then_it_is_the_local_node_
     assert chosen.emulated
 
 
+@pytest.mark.parametrize(
+    ("installed", "compiled", "suggested"),
+    [(("kind", "docker"), False, True), (("kind", "docker"), True, False), (("docker",), False, False)],
+)
+def test_given_kind_when_the_tools_are_not_compiled_then_the_demo_says_how_to_use_it(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    installed: tuple[str, ...],
+    compiled: bool,
+    suggested: bool,
+) -> None:
+    monkeypatch.setattr("shutil.which", lambda name: name if name in installed else None)
+    monkeypatch.setattr("shopdev.cluster.tools.folder", lambda _: tmp_path if compiled else tmp_path / "none")
+    monkeypatch.setattr(target, "run", lambda *_, **__: "")
+
+    target.LocalNode().prepare()
+
+    assert ("run-on-your-own-cluster.md" in capsys.readouterr().out) == suggested
+
+
 def test_given_cluster_current_when_the_target_is_chosen_then_it_is_the_kube_context_with_its_registry() -> (
     None
 ):

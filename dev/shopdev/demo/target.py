@@ -6,6 +6,7 @@ Both have the same interface, so that the steps in `steps.py` are the same for e
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Collection, Iterator, Mapping
@@ -22,6 +23,7 @@ from shopdev.demo.images import SOURCES, Image
 
 STATE = ROOT / ".dev"
 PAGES_PORT = 8085
+_KIND_PAGE = "docs/how-to/run-on-your-own-cluster.md"
 OPERATOR_NAMESPACE, SHOP_NAMESPACE, AWS_NAMESPACE = "shop-operator", "shop", "aws"
 
 
@@ -77,7 +79,11 @@ class LocalNode:
     emulated = True
 
     def prepare(self) -> None:
-        """Start the node, unless it is healthy."""
+        """Start the node, unless it is healthy. Before the first compilation, suggest a cluster of kind if it is installed."""
+        from shopdev.cluster import tools  # noqa: PLC0415  only here
+
+        if not tools.folder("kubernetes").is_dir() and all(map(shutil.which, ("kind", "docker"))):
+            say(f"      kind and Docker are installed: {_KIND_PAGE} runs the shop without this compilation")
         run([sys.executable, str(ROOT / "dev" / "cluster"), "up"], env=os.environ, show=True)
 
     def env(self) -> dict[str, str]:
