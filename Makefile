@@ -36,6 +36,11 @@ clean-demo: ## Remove everything that `make demo` created
 dev: .venv ## Run the shop as local processes that reload on change, without Kubernetes
 	$(BIN)/python dev/shop
 
+.PHONY: load
+load: .venv ## Browse and buy in the shop of `make dev` or `make demo` for a minute (CUSTOMERS=… SECONDS=…)
+	dev/bootstrap load
+	$(BIN)/python dev/load $(addprefix --customers=,$(CUSTOMERS)) $(addprefix --seconds=,$(SECONDS))
+
 .PHONY: doctor
 doctor: ## Check what the commands need on this machine (FOR="dev demo test bench" for some of them)
 	@$(or $(PYTHON),python3) dev/doctor $(FOR)
@@ -185,13 +190,13 @@ format: .venv ## Format the code
 
 .PHONY: lock
 lock: .venv ## Pin the newest versions of all Python dependencies, with hashes
-	cd requirements && for each in build operator services storefront local-aws awscli dev plugin; do \
+	cd requirements && for each in build operator services storefront local-aws awscli load dev plugin; do \
 	  ../$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	    --no-emit-index-url --no-annotate --no-header $$each.in -o $$each.txt; done
 
 .PHONY: clean
 clean: clean-demo ## Remove the demo and the virtual environments
-	rm -rf .venv .venv-awscli .venv-local-aws .dev
+	rm -rf .venv .venv-awscli .venv-load .venv-local-aws .dev
 
 .PHONY: help
 help:

@@ -159,6 +159,29 @@ def test_given_a_file_when_it_changes_then_exactly_the_processes_that_use_it_res
         assert httpx.get(f"{shop}/products").is_success
 
 
+def test_given_a_running_shop_when_customers_load_it_then_they_browse_and_buy_and_no_request_fails(
+    start: Callable[[], Command],
+) -> None:
+    command = start()
+    command.wait_for("The shop is ready after")
+    subprocess.run([ROOT / "dev" / "bootstrap", "load"], check=True, timeout=300)
+
+    done = subprocess.run(
+        [sys.executable, ROOT / "dev" / "load", "--customers=3", "--seconds=8"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=DEADLINE,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    (total,) = (line.split() for line in done.stdout.splitlines() if line.strip().startswith("Aggregated"))[
+        :1
+    ]
+    assert int(total[1]) > 10
+    assert "POST     /orders" in done.stdout
+
+
 def test_given_a_running_shop_when_the_emulator_ends_then_an_error_reports_it_and_all_processes_end(
     start: Callable[[], Command],
 ) -> None:

@@ -1,0 +1,81 @@
+"""`make load`: customers who browse and buy in the shop that runs, and a table of what they saw.
+
+The shop is that of `make dev` or `make demo`: its address is in .dev/env. Exits with 1 if a request fails.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from shopdev import environment_file
+from shopdev.checkout import ROOT
+from shopdev.console import say
+
+LOCUST: Final = ROOT / ".venv-load" / "bin" / "locust"
+LOCUSTFILE: Final = Path(__file__).with_name("locustfile.py")
+MOST_CUSTOMERS: Final = 200
+LONGEST_SECONDS: Final = 3600
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the load and return the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="dev/load", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument(
+        "--customers", type=_up_to(MOST_CUSTOMERS), default=5, help="each acts every second (default: 5)"
+    )
+    parser.add_argument("--seconds", type=_up_to(LONGEST_SECONDS), default=60, help="(default: 60)")
+    chosen = parser.parse_args(argv)
+    known = _addresses() | dict(os.environ)
+    if "API_URL" not in known:
+        sys.stderr.write("dev/load: no shop runs here: run `make dev` in another terminal, or `make demo`\n")
+        return 1
+    if "AWS_ENDPOINT_URL" not in known:
+        sys.stderr.write(
+            "dev/load: this shop runs on AWS, where a load costs money; it is meant for the emulator\n"
+        )
+        return 1
+    if not LOCUST.is_file():
+        sys.stderr.write("dev/load: Locust is not installed: run `make load`\n")
+        return 1
+    say(f"{chosen.customers} customers at {known['API_URL']} for {chosen.seconds} s; Ctrl-C ends it earlier")
+    token = f"{sys.executable} {ROOT / 'dev' / 'token'} alice"
+    done = subprocess.run(
+        [
+            *(str(LOCUST), "--locustfile", str(LOCUSTFILE), "--headless", "--only-summary"),
+            *(
+                "--host",
+                known["API_URL"],
+                "--users",
+                str(chosen.customers),
+                "--spawn-rate",
+                str(chosen.customers),
+            ),
+            *("--run-time", f"{chosen.seconds}s", "--stop-timeout", "10", "--loglevel", "WARNING"),
+        ],
+        env={**os.environ, "LOAD_TOKEN_COMMAND": token},
+        check=False,
+    )
+    say(
+        "Next, while it runs again: `kubectl shop top -n shop` on Kubernetes, or the staff pages of the storefront"
+    )
+    return done.returncode
+
+
+def _addresses() -> dict[str, str]:
+    file = environment_file.OF_DEMO
+    return environment_file.parse(file.read_text()) if file.is_file() else {}
+
+
+def _up_to(most: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        if not text.isdecimal() or not 1 <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"must be a number from 1 to {most}")
+        return int(text)
+
+    return number
