@@ -1,6 +1,6 @@
 """The customers, for Locust, which runs in its own virtual environment: nothing of the project can be imported here.
 
-Each customer looks at five pages of the catalog for every order. LOAD_TOKEN_COMMAND prints an access token.
+Each customer requests five products for every order. LOAD_TOKEN_COMMAND prints an access token.
 """
 
 import os
@@ -28,13 +28,13 @@ class Customer(HttpUser):  # type: ignore[misc]  # Locust is not in the environm
     wait_time = constant_pacing(1)
 
     def on_start(self) -> None:
-        """Sign in, and read which products there are."""
+        """Sign in, and read the list of products."""
         self.client.headers["Authorization"] = f"Bearer {access_token()}"
         self.skus = [each["sku"] for each in self.client.get("/products?limit=20").json()["items"]]
 
     @task(5)
     def browse(self) -> None:
-        """Look at a product."""
+        """Request a product."""
         self.client.get(f"/products/{random.choice(self.skus)}", name="/products/{sku}")  # noqa: S311  not a secret
 
     @task(1)
