@@ -32,11 +32,12 @@ def dependencies(settings: Settings) -> Dependencies:
     """The storage in the service's table, and the provider that the settings select."""
     client = clients.client("dynamodb", settings)
     outbox = DynamoOutbox(client, settings.table)
+    tokens = DynamoVault(client, settings.tokens_table)
     return Dependencies(
-        payments=DynamoPayments(client, settings.table, outbox),
+        payments=DynamoPayments(client, settings.table, outbox, tokens),
         provider=sandbox(DynamoLedger(client, settings.table), settings.provider_seconds),
         outbox=outbox,
-        tokens=DynamoVault(client, settings.tokens_table),
+        tokens=tokens,
     )
 
 

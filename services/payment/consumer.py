@@ -36,7 +36,6 @@ def tasks(payments: Payments, provider: Provider, tokens: Tokens, answers: TaskA
         except TaskFailed:
             tokens.forget(order_id)
             raise
-        tokens.forget(order_id)
         return {"payment_id": charged.payment_id, "charged_at": clock.rfc3339(charged.charged_at)}
 
     def refund(task: Message) -> dict[str, Any]:

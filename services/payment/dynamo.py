@@ -8,20 +8,42 @@
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from services.common.aws import dynamo
+from services.common.aws.outbox import DynamoOutbox
+from services.common.aws.vault import DynamoVault
 from services.common.aws.versioned import VersionedTable
 from services.common.messaging.outbox import OutboxRecord
 from services.common.values import clock, typed
 from services.common.values.money import Money
 from services.payment.domain import Attempt, Charge, Outcome, Payment, State
 
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
 
 class DynamoPayments(VersionedTable[Payment]):
-    """Payments in the service's table, as `ports.Payments`."""
+    """Payments in the service's table, as `ports.Payments`.
+
+    Args:
+        client: a DynamoDB client.
+        table: the table's name.
+        outbox: outbox records, in the same table.
+        tokens: payment tokens of the order service.
+    """
 
     kind = "payment"
+
+    def __init__(
+        self, client: "DynamoDBClient", table: str, outbox: DynamoOutbox, tokens: DynamoVault
+    ) -> None:
+        super().__init__(client, table, outbox)
+        self._tokens = tokens
+
+    def decide(self, payment: Payment, outbox_record: OutboxRecord | None) -> Payment:
+        """As `ports.Payments.decide`."""
+        return self._save(payment, payment.version, outbox_record, self._tokens.removal(payment.order_id))
 
     def save(self, payment: Payment, outbox_record: OutboxRecord | None) -> Payment:
         """As `ports.Payments.save`."""

@@ -70,7 +70,7 @@ def charge_payment(
         payment.check_charge(amount)
         if payment.state is State.PENDING:
             payment = _asked(payment, amount, token, provider, now)
-            payment = payments.save(payment, of_facts(messages.charge_facts(payment)))
+            payment = payments.decide(payment, of_facts(messages.charge_facts(payment)))
             metrics.note_decided(payment)
             log.info("payment_decided", state=payment.state.value)
         return payment

@@ -39,6 +39,9 @@ class Payments(Protocol):
             Stale: the payment was written since it was read.
         """
 
+    def decide(self, payment: Payment, outbox_record: OutboxRecord | None) -> Payment:
+        """As `save`, and deletes the payment token of the order in the same transaction: the charge has been decided."""
+
     def ping(self) -> None:
         """Raises an exception if payments cannot be read."""
 

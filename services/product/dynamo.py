@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
 CATALOGUE = "CATALOGUE"
+RESERVATION = "RESERVATION"
 VERSION = {"pk": CATALOGUE, "sk": "VERSION"}
 # Concurrent transactions of an import.
 WRITERS = 4
@@ -198,18 +199,20 @@ class DynamoCatalogue(OutboxTable):
 class DynamoStock(OutboxTable):
     """Stock and reservations in the service's table, as `ports.Stock`."""
 
-    def __init__(self, client: "DynamoDBClient", table: str, outbox: DynamoOutbox) -> None:
-        super().__init__(client, table, outbox)
-        self._catalogue = DynamoCatalogue(client, table, outbox)
-
-    def levels(self, skus: Collection[str]) -> Mapping[str, Inventory]:
-        """As `ports.Stock.levels`."""
+    def before_reserving(
+        self, order_id: str, skus: Collection[str]
+    ) -> tuple[Reservation | None, Mapping[str, Inventory]]:
+        """As `ports.Stock.before_reserving`; at most 99 (AWS limit)."""
+        keys = [_reservation_key(order_id), *map(_product_key, skus)]
+        known: Reservation | None = None
         levels: dict[str, Inventory] = {}
-        for sku, stocked in self._catalogue.find_all(skus).items():
-            if isinstance(stocked, UnreadableRow):
-                raise stocked
-            levels[sku] = stocked.inventory
-        return levels
+        for row in self._find_all(keys, is_consistent=True):
+            if row["sk"]["S"] == RESERVATION:
+                known = dynamo.parsed(row, _to_reservation, "reservation")
+            else:
+                inventory = dynamo.parsed(row, _to_stocked, "product").inventory
+                levels[inventory.sku] = inventory
+        return known, levels
 
     def reservation(self, order_id: str) -> Reservation | None:
         """As `ports.Stock.reservation`."""
@@ -278,7 +281,7 @@ def _product_key(sku: str) -> dict[str, str]:
 
 
 def _reservation_key(order_id: str) -> dict[str, str]:
-    return {"pk": f"ORDER#{order_id}", "sk": "RESERVATION"}
+    return {"pk": f"ORDER#{order_id}", "sk": RESERVATION}
 
 
 def _to_entry(item: Mapping[str, Any]) -> Entry:

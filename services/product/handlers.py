@@ -29,7 +29,8 @@ from services.product.ports import Catalogue, Page, Search, Stock
 
 log = logs.logger(__name__)
 
-Decision = Callable[[Reservation | None], tuple[Reservation, Move | None]]
+# The reservation that was read, the one to write, and the move of its stock.
+Decision = tuple[Reservation | None, Reservation, Move | None]
 
 
 class NoSuchProduct(NotFound):
@@ -113,10 +114,11 @@ def reserve_stock(order_id: str, items: Iterable[Item], *, stock: Stock, now: Cl
     """
     wanted = domain.merged(items)
 
-    def decide(known: Reservation | None) -> tuple[Reservation, Move | None]:
+    def decide() -> Decision:
+        known, levels = stock.before_reserving(order_id, [item.sku for item in wanted])
         if known is not None:
-            return known, None
-        return domain.reserve(order_id, wanted, stock.levels([item.sku for item in wanted]), now())
+            return known, known, None
+        return known, *domain.reserve(order_id, wanted, levels, now())
 
     return _decided(order_id, decide, stock).granted().decided_at
 
@@ -128,8 +130,9 @@ def release_stock(order_id: str, *, stock: Stock, now: Clock = clock.now) -> dat
         Contradiction: the stock was sold.
     """
 
-    def decide(known: Reservation | None) -> tuple[Reservation, Move | None]:
-        return known.release(now()) if known else (domain.closed(order_id, now()), None)
+    def decide() -> Decision:
+        known = stock.reservation(order_id)
+        return known, *(known.release(now()) if known else (domain.closed(order_id, now()), None))
 
     return _end(_decided(order_id, decide, stock))
 
@@ -141,20 +144,20 @@ def commit_stock(order_id: str, *, stock: Stock, now: Clock = clock.now) -> date
         Contradiction: no stock is reserved for the order.
     """
 
-    def decide(known: Reservation | None) -> tuple[Reservation, Move | None]:
+    def decide() -> Decision:
+        known = stock.reservation(order_id)
         if known is None:
             raise Contradiction(f"order {order_id} has no reserved stock to sell")
-        return known.commit(now())
+        return known, *known.commit(now())
 
     return _end(_decided(order_id, decide, stock))
 
 
-def _decided(order_id: str, decide: Decision, stock: Stock) -> Reservation:
+def _decided(order_id: str, decide: Callable[[], Decision], stock: Stock) -> Reservation:
     """The reservation of an order after `decide`, which is repeated if the data changes before the write."""
 
     def move_stock() -> Reservation:
-        known = stock.reservation(order_id)
-        reservation, move = decide(known)
+        known, reservation, move = decide()
         if reservation == known:
             return reservation
         outbox_record = of_facts(messages.stock_facts(reservation))

@@ -77,11 +77,13 @@ class Catalogue(Protocol):
 class Stock(Protocol):
     """The stock and its reservations."""
 
-    def levels(self, skus: Collection[str]) -> Mapping[str, Inventory]:
-        """The stock of the existing products among `skus`, by SKU.
+    def before_reserving(
+        self, order_id: str, skus: Collection[str]
+    ) -> tuple[Reservation | None, Mapping[str, Inventory]]:
+        """The reservation of an order if it exists, and the stock of the existing products among `skus`, by SKU.
 
         Raises:
-            UnreadableRow: a product cannot be parsed.
+            UnreadableRow: the reservation or a product cannot be parsed.
         """
 
     def reservation(self, order_id: str) -> Reservation | None:

@@ -72,7 +72,7 @@ def order(client: "DynamoDBClient", table: str) -> Flask:
 
 
 def payment(client: "DynamoDBClient", table: str) -> Flask:
-    payments = DynamoPayments(client, table, DynamoOutbox(client, table))
+    payments = DynamoPayments(client, table, DynamoOutbox(client, table), DynamoVault(client, table))
     begun = payment_domain.begun("order-1", "alice", PRICE)
     payments.save(begun.charged(payment_domain.Charge("pay_1", PRICE, NOW), NOW), None)
     return payment_api.create(payments, As(ALICE))
@@ -253,7 +253,7 @@ def an_order(client: "DynamoDBClient", table: str) -> None:
 
 
 def a_payment(client: "DynamoDBClient", table: str) -> None:
-    payments = DynamoPayments(client, table, DynamoOutbox(client, table))
+    payments = DynamoPayments(client, table, DynamoOutbox(client, table), DynamoVault(client, table))
     payments.save(payment_domain.begun("order-1", WRONG, PRICE), None)
 
 

@@ -95,10 +95,8 @@ def _of_table(operation: str, params: Mapping[str, Any]) -> dict[str, tracing.Va
     return described
 
 
-def _of_queue(operation: str, params: Mapping[str, Any]) -> dict[str, tracing.Value]:
+def _of_queue(_operation: str, params: Mapping[str, Any]) -> dict[str, tracing.Value]:
     described: dict[str, tracing.Value] = {"messaging.system": "aws_sqs"}
-    if operation == "DeleteMessage":
-        described["messaging.operation.type"] = "settle"
     if isinstance(url := params.get("QueueUrl"), str):
         described["messaging.destination.name"] = url.rsplit("/", 1)[-1]
     return described

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.trace import SpanKind
 
-from services.common.messaging.consumer import Depth, Message
+from services.common.messaging.consumer import Depth, Message, NotDeleted
 from services.common.telemetry import tracing
 from services.common.telemetry.propagation import TRACEPARENT, xray_header
 
@@ -51,9 +51,18 @@ class SqsQueue:
         )
         return [_message(received) for received in answer.get("Messages", [])]
 
-    def delete(self, message: Message) -> None:
+    def delete(self, messages: "Sequence[Message]") -> None:
         """As `consumer.QueuePort.delete`."""
-        self._client.delete_message(QueueUrl=self._url, ReceiptHandle=message.receipt)
+        answer = self._client.delete_message_batch(
+            QueueUrl=self._url,
+            Entries=[
+                {"Id": str(number), "ReceiptHandle": message.receipt}
+                for number, message in enumerate(messages)
+            ],
+        )
+        if failures := answer.get("Failed", []):
+            reasons = {f"{each['Code']} {each.get('Message', '')}".strip() for each in failures}
+            raise NotDeleted(f"{len(failures)} of {len(messages)}: {', '.join(sorted(reasons))}")
 
     def hide(self, message: Message, seconds: int) -> None:
         """As `consumer.QueuePort.hide`."""

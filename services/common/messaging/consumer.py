@@ -1,9 +1,10 @@
-"""Receives messages from a queue, passes each to its handler, and deletes it after the handler has succeeded.
+"""Receives messages from a queue, passes each to its handler, and deletes those that the handlers have completed.
 
 Messages are delivered at least once, in any order. If a handler raises an exception, its message is delivered again after a
 pause that triples each time, up to 40 seconds during the first five minutes and ten minutes afterwards. After hours, the
 redrive policy of the queue moves the message to the dead-letter queue. After a permanent error, it gets there within a minute
-or two. A message is invisible to other consumers while it is being handled. On shutdown, the consumer requests no more messages,
+or two. A message is invisible to other consumers until it is deleted. The consumer requests messages when it has handled the
+previous ones, so that under load, one request returns several and another one deletes them. On shutdown, the consumer requests no more messages,
 and handles those that it has received, so that a scale-in causes no second delivery.
 """
 
@@ -11,7 +12,8 @@ import math
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass
@@ -35,6 +37,8 @@ Handler = Callable[[Mapping[str, Any]], Mapping[str, Any] | None]
 DELIVERIES = "shop.message.deliveries"
 # AWS limit of one ReceiveMessage.
 BATCH = 10
+# Seconds after which a message in progress no longer delays the next request for messages.
+SLOW_AFTER = 0.25
 LONGEST_PAUSE = 600
 FIRST_PAUSE = 2
 # An order survives an outage that is shorter than the short timeout of the workflow only if an attempt falls between the end
@@ -96,8 +100,12 @@ class QueuePort(Protocol):
     def receive(self, limit: int, wait: int) -> list[Message]:
         """Up to `limit` messages (at most 10), waiting up to `wait` seconds for the first."""
 
-    def delete(self, message: Message) -> None:
-        """Deletes the message."""
+    def delete(self, messages: Sequence[Message]) -> None:
+        """Deletes at most 10 messages.
+
+        Raises:
+            NotDeleted: some of them were not deleted, and are delivered again.
+        """
 
     def hide(self, message: Message, seconds: int) -> None:
         """Makes the message invisible for `seconds` from now on. May raise an exception if the message was deleted."""
@@ -107,6 +115,10 @@ class QueuePort(Protocol):
 
     def ping(self) -> None:
         """Raises an exception if the queue cannot be used."""
+
+
+class NotDeleted(Exception):
+    """The queue has not deleted a message, which is delivered again."""
 
 
 class Unhandled(PermanentError):
@@ -142,6 +154,8 @@ class Consumer:
         self._wait = wait
         self._free = threading.Semaphore(threads)
         self._held: dict[str, Message] = {}
+        self._handled = deque[Message]()
+        self._has_handled = threading.Condition()
         # ID of a message that waits for its next attempt -> when it was sent, and the end of its pause on the monotonic clock.
         self._paused: dict[str, tuple[float, float]] = {}
         self._turned = time.monotonic()
@@ -164,6 +178,8 @@ class Consumer:
         with ThreadPoolExecutor(self._threads, thread_name_prefix=self.name) as pool:
             while not stop.is_set():
                 self._turned = time.monotonic()
+                self._await_handlers()
+                self._delete_handled()
                 slots = self._claim_slots()
                 # Every message that is received has a thread, and is handled even if the shutdown began during the request.
                 messages = [] if stop.is_set() else self._receive(slots, stop)
@@ -172,6 +188,7 @@ class Consumer:
                 for message in messages:
                     self._held[message.receipt] = message
                     pool.submit(self._work, message)
+        self._delete_handled()
         ended.set()
         keeper.join()
 
@@ -186,7 +203,7 @@ class Consumer:
         self._handling.check()
 
     def process(self, message: Message) -> bool:
-        """Handles one message. Returns whether it was handled and deleted."""
+        """Handles one message. Returns whether it was handled, and can be deleted."""
         started = time.perf_counter()
         body = _body(message)
         kind = _text(body.get("task") or body.get("type")) or "unreadable"
@@ -228,7 +245,6 @@ class Consumer:
                     f"{self.name} handles {', '.join(sorted(self._handlers))}, not {kind}"
                 )
             handler(body)
-            self._queue.delete(message)
         except Exception as error:  # noqa: BLE001 - the message is retried or becomes a dead letter
             # The traceback is logged once: the same message may fail dozens of times.
             log_failure = log.exception if message.deliveries == 1 else log.error
@@ -243,6 +259,18 @@ class Consumer:
         self._paused.pop(message.id, None)
         log.info("message_handled", queue=self.name)
         return True
+
+    def _await_handlers(self) -> None:
+        """Waits until no message is in progress. A slow handler does not delay the messages of the other threads for long."""
+        with self._has_handled:
+            self._has_handled.wait_for(lambda: not self._held, SLOW_AFTER)
+
+    def _delete_handled(self) -> None:
+        while handled := [self._handled.popleft() for _ in range(min(BATCH, len(self._handled)))]:
+            try:
+                self._queue.delete(handled)
+            except Exception as error:  # noqa: BLE001 - they are delivered again, and their handlers are idempotent
+                log.warning("messages_not_deleted", queue=self.name, error=str(error))
 
     def _claim_slots(self) -> int:
         """Waits for a free thread. Returns the number of free threads, and reserves them."""
@@ -265,10 +293,13 @@ class Consumer:
 
     def _work(self, message: Message) -> None:
         try:
-            self.process(message)
+            if self.process(message):
+                self._handled.append(message)
         finally:
-            self._held.pop(message.receipt, None)
             self._free.release()
+            with self._has_handled:
+                self._held.pop(message.receipt, None)
+                self._has_handled.notify()
 
     def _pause(self, message: Message, error: Exception) -> None:
         if is_permanent(error):
@@ -289,7 +320,7 @@ class Consumer:
 
     def _keep_hidden(self, ended: threading.Event) -> None:
         while not ended.wait(self._visibility / 3):
-            for message in list(self._held.values()):
+            for message in [*self._held.values(), *self._handled]:
                 self._hide(message, self._visibility)
 
     def _measure(self, ended: threading.Event) -> None:

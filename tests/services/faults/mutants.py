@@ -64,7 +64,7 @@ def acknowledge_before_commit() -> None:
     """A message is deleted before it is handled."""
 
     def handle(self: Consumer, message: Message, kind: str, body: Mapping[str, Any]) -> bool:
-        self._queue.delete(message)
+        self._queue.delete([message])
         handler: Handler = self._handlers[kind]
         handler(body)
         return True

@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 
 from services.common.aws import dynamo
 from services.common.aws.outbox import DynamoOutbox
+from services.common.aws.vault import DynamoVault
 from services.common.messaging.outbox import OutboxRecord
 from services.common.values import clock, ids
 from services.order import reconciler
@@ -108,9 +109,12 @@ def test_given_rows_written_by_the_other_services_when_related_states_are_read_t
     related_states = RelatedStates(client, tables)
     assert related_states.states("order-1") == NONE
 
-    DynamoPayments(client, tables["payment"], DynamoOutbox(client, tables["payment"])).save(
-        payments.begun("order-1", "alice", None), None
-    )
+    DynamoPayments(
+        client,
+        tables["payment"],
+        DynamoOutbox(client, tables["payment"]),
+        DynamoVault(client, tables["payment"]),
+    ).save(payments.begun("order-1", "alice", None), None)
     DynamoStock(client, tables["stock"], DynamoOutbox(client, tables["stock"])).save(
         products.closed("order-1", NOON), None, None, None
     )

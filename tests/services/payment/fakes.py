@@ -10,8 +10,9 @@ from tests.services.memory import MemoryOutbox
 
 
 class MemoryPayments:
-    def __init__(self, outbox: MemoryOutbox) -> None:
+    def __init__(self, outbox: MemoryOutbox, tokens: "MemoryVault | None" = None) -> None:
         self._outbox = outbox
+        self._tokens = tokens or MemoryVault()
         self._lock = threading.Lock()
         self._payments: dict[str, Payment] = {}
 
@@ -28,6 +29,11 @@ class MemoryPayments:
             if outbox_record is not None:
                 self._outbox.add(outbox_record)
             return written
+
+    def decide(self, payment: Payment, outbox_record: OutboxRecord | None) -> Payment:
+        decided = self.save(payment, outbox_record)
+        self._tokens.forget(payment.order_id)
+        return decided
 
     def ping(self) -> None:
         pass

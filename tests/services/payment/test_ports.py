@@ -35,18 +35,22 @@ class Stored:
     payments: Payments
     ledger: Ledger
     outbox: Outbox
+    tokens: Tokens
 
 
 @pytest.fixture(params=["memory", *EITHER])
 def stored(request: pytest.FixtureRequest) -> Stored:
     if request.param == "memory":
-        outbox = MemoryOutbox()
-        return Stored(MemoryPayments(outbox), MemoryLedger(), outbox)
+        outbox, memory = MemoryOutbox(), MemoryVault()
+        memory.secrets["order-1"] = "tok_approve"
+        return Stored(MemoryPayments(outbox, memory), MemoryLedger(), outbox, memory)
     account: AwsServer = request.getfixturevalue(request.param)
     client = account.clients.dynamodb
     table = new_table(account.clients)
     told = DynamoOutbox(client, table)
-    return Stored(DynamoPayments(client, table, told), DynamoLedger(client, table), told)
+    vault = DynamoVault(client, new_table(account.clients))
+    client.transact_write_items(TransactItems=[vault.addition("order-1", "tok_approve")])
+    return Stored(DynamoPayments(client, table, told, vault), DynamoLedger(client, table), told, vault)
 
 
 @pytest.fixture(params=["memory", *EITHER])
@@ -61,6 +65,21 @@ def tokens(request: pytest.FixtureRequest) -> Tokens:
     kept = DynamoVault(client, new_table(account.clients))
     client.transact_write_items(TransactItems=[kept.addition("order-1", "tok_approve")])
     return kept
+
+
+def test_given_a_charge_that_is_decided_when_it_is_written_then_its_token_is_deleted_in_the_same_transaction(
+    stored: Stored,
+) -> None:
+    begun = stored.payments.save(BEGUN, None)
+    assert stored.tokens.find("order-1") == "tok_approve"
+    with pytest.raises(Stale):
+        stored.payments.decide(BEGUN, None)
+    assert stored.tokens.find("order-1") == "tok_approve"
+
+    decided = stored.payments.decide(begun.declined("no money", NOW), None)
+
+    assert stored.payments.get("order-1") == decided
+    assert stored.tokens.find("order-1") is None
 
 
 def test_given_a_stored_token_when_it_is_deleted_then_it_is_no_longer_found(tokens: Tokens) -> None:
@@ -130,7 +149,9 @@ def test_given_a_row_that_only_rejects_late_tasks_when_it_is_saved_then_it_expir
         BEGUN.charged(CHARGE, NOW).refund(CHARGE, NOW),
     ):
         table = create_table()
-        DynamoPayments(client, table, DynamoOutbox(client, table)).save(written, None)
+        DynamoPayments(client, table, DynamoOutbox(client, table), DynamoVault(client, table)).save(
+            written, None
+        )
         ends.append(tables.end_of(client, table, {"pk": "PAYMENT#order-1", "sk": "PAYMENT"}))
 
     assert ends == [tables.end_of_tombstone(NOW), None]

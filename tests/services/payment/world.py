@@ -48,11 +48,11 @@ class World:
 
     def __init__(self, provider: Provider | None = None) -> None:
         self.outbox = MemoryOutbox()
-        self.payments = MemoryPayments(self.outbox)
+        self.tokens = MemoryVault()
+        self.payments = MemoryPayments(self.outbox, self.tokens)
         self.ledger = MemoryLedger()
         self.answers = MemoryAnswers()
         self.provider: Provider = provider or GuardedProvider(Sandbox(self.ledger), QUICK)
-        self.tokens = MemoryVault()
         self._tokens = 0
 
     def do(self, task: dict[str, Any]) -> Any:

@@ -71,8 +71,11 @@ class MemoryShop:
     def ping(self) -> None:
         pass
 
-    def levels(self, skus: Collection[str]) -> Mapping[str, Inventory]:
-        return {sku: self._products[sku].inventory for sku in skus if sku in self._products}
+    def before_reserving(
+        self, order_id: str, skus: Collection[str]
+    ) -> tuple[Reservation | None, Mapping[str, Inventory]]:
+        levels = {sku: self._products[sku].inventory for sku in skus if sku in self._products}
+        return self.reservation(order_id), levels
 
     def reservation(self, order_id: str) -> Reservation | None:
         return self._reservations.get(order_id)

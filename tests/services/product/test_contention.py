@@ -90,7 +90,7 @@ def test_given_unprocessed_products_of_a_batch_when_they_are_read_then_only_thos
 ):
     table: Any = Table(2)
 
-    DynamoStock(table, "t", DynamoOutbox(table, "t")).levels(["A", "B", "C", "D"])
+    catalogue(table).find_all(["A", "B", "C", "D"])
 
     assert table.asked == [4, 3, 2]
 
@@ -101,6 +101,8 @@ def test_given_products_unprocessed_at_every_attempt_when_they_are_read_then_the
     table: Any = Table(100)
 
     with pytest.raises(Unavailable) as raised:
-        DynamoStock(table, "t", DynamoOutbox(table, "t")).levels([f"SKU-{number}" for number in range(10)])
+        DynamoStock(table, "t", DynamoOutbox(table, "t")).before_reserving(
+            "order-1", [f"SKU-{number}" for number in range(10)]
+        )
 
     assert raised.value.retry_after == 1

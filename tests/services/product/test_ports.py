@@ -179,7 +179,19 @@ def test_given_a_reservation_that_only_rejects_late_tasks_when_it_is_saved_then_
 def test_given_a_known_and_an_unknown_sku_when_stock_is_read_then_only_the_known_one_is_returned(
     stocked: Storage,
 ) -> None:
-    assert stocked.stock.levels(["CUP", "none"]) == {"CUP": Inventory("CUP", 5)}
+    assert stocked.stock.before_reserving("order-1", ["CUP", "none"]) == (None, {"CUP": Inventory("CUP", 5)})
+
+
+def test_given_a_reservation_when_it_is_read_before_reserving_then_it_is_returned_with_the_stock(
+    stocked: Storage,
+) -> None:
+    reservation, was, move, record = _with_state(None, *reserved("order-1", CUPS))
+    stocked.stock.save(reservation, was, move, record)
+
+    assert stocked.stock.before_reserving("order-1", ["CUP"]) == (
+        reservation,
+        {"CUP": Inventory("CUP", 3, 2)},
+    )
 
 
 def test_given_reserved_stock_when_its_product_is_restocked_then_the_reserved_stock_stays(

@@ -4,6 +4,7 @@ import itertools
 import threading
 import time
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import replace
 
 from services.common.messaging.consumer import Depth, Message
@@ -37,10 +38,11 @@ class MemoryQueue:
                 received.append(message)
             return received
 
-    def delete(self, message: Message) -> None:
+    def delete(self, messages: Sequence[Message]) -> None:
         with self._changed:
-            self.hidden.pop(message.receipt, None)
-            self.deleted.append(message.body)
+            for message in messages:
+                self.hidden.pop(message.receipt, None)
+                self.deleted.append(message.body)
 
     def hide(self, message: Message, seconds: int) -> None:
         with self._changed:

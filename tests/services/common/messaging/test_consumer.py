@@ -12,7 +12,7 @@ import structlog
 from botocore.exceptions import ClientError
 
 from services.common.aws.sqs import SqsQueue
-from services.common.messaging.consumer import Consumer, Depth, Message, QueuePort
+from services.common.messaging.consumer import Consumer, Depth, Message, NotDeleted, QueuePort
 from services.common.runtime import progress
 from services.common.telemetry import metrics, tracing
 from services.common.values.errors import InvalidValue, NotFound, PermanentError, Unanswered
@@ -67,15 +67,39 @@ def test_given_a_message_when_it_is_received_again_then_its_number_of_deliveries
     assert (again.id, again.body, again.deliveries) == (first.id, "hello", 2)
 
 
-def test_given_a_deleted_message_when_the_queue_is_read_then_the_message_does_not_return(
-    queue: Sendable,
-) -> None:
-    queue.send("hello")
-    message = one(queue)
+def test_given_deleted_messages_when_the_queue_is_read_then_they_do_not_return(queue: Sendable) -> None:
+    received: list[Message] = []
+    for number in range(3):
+        queue.send(str(number))
+        received += queue.receive(10, 2)
 
-    queue.delete(message)
+    queue.delete(received)
 
     assert queue.receive(10, queue.timeout + 1) == []
+
+
+def test_given_a_message_that_sqs_refuses_to_delete_when_several_are_deleted_then_the_others_are_deleted(
+    account: AwsServer,
+) -> None:
+    class Refusing:
+        def __getattr__(self, operation: str) -> Any:
+            return getattr(account.clients.sqs, operation)
+
+        def delete_message_batch(self, *, QueueUrl: str, Entries: list[Any]) -> Any:  # noqa: N803 - AWS's names
+            account.clients.sqs.delete_message_batch(QueueUrl=QueueUrl, Entries=Entries[1:])
+            return {"Failed": [{"Id": "0", "Code": "InternalError", "SenderFault": False}]}
+
+    client: Any = Refusing()
+    queue = SqsQueue(client, new_queue(account.clients))
+    received: list[Message] = []
+    for number in range(2):
+        queue.send(str(number))
+        received += queue.receive(10, 2)
+
+    with pytest.raises(NotDeleted, match="1 of 2: InternalError"):
+        queue.delete(received)
+
+    assert [message.body for message in queue.receive(10, 3)] == ["0"]
 
 
 def test_given_three_messages_when_two_are_requested_then_at_most_two_are_received(queue: Sendable) -> None:
@@ -169,6 +193,65 @@ def test_given_a_handler_that_fails_once_when_messages_arrive_then_the_failed_on
 
     eventually(lambda: sorted(memory.deleted) == [work("1"), work("2")])
     assert service.got == ["1", "2", "1"]
+
+
+def test_given_messages_that_are_handled_at_once_when_all_have_ended_then_they_are_deleted_together(
+    memory: MemoryQueue,
+    service: Service,
+    run: Callable[..., object],
+    eventually: Eventually,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    delete, together = memory.delete, list[int]()
+
+    def counted(messages: Sequence[Message]) -> None:
+        together.append(len(messages))
+        delete(messages)
+
+    monkeypatch.setattr(memory, "delete", counted)
+    for number in range(8):
+        memory.send(work(str(number)))
+
+    run(threads=4)
+
+    eventually(lambda: len(memory.deleted) == 8)
+    assert together == [4, 4]
+
+
+def test_given_a_slow_handler_when_another_message_arrives_then_it_is_handled_meanwhile(
+    memory: MemoryQueue, service: Service, run: Callable[..., object], eventually: Eventually
+) -> None:
+    service.may_end.clear()
+    run(threads=2)
+    memory.send(work("1"))
+    eventually(lambda: service.got == ["1"])
+
+    memory.send(work("2"))
+
+    eventually(lambda: service.got == ["1", "2"])
+
+
+def test_given_messages_that_cannot_be_deleted_when_they_return_then_they_are_handled_and_deleted_again(
+    memory: MemoryQueue,
+    service: Service,
+    run: Callable[..., object],
+    eventually: Eventually,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    delete, refusals = memory.delete, [NotDeleted("1 of 1"), ConnectionError("away")]
+
+    def refused_twice(messages: Sequence[Message]) -> None:
+        if refusals:
+            raise refusals.pop()
+        delete(messages)
+
+    monkeypatch.setattr(memory, "delete", refused_twice)
+    memory.timeout = 0
+    run()
+    memory.send(work("1"))
+
+    eventually(lambda: memory.deleted == [work("1")])
+    assert service.got == ["1"] * 3
 
 
 @pytest.mark.parametrize(

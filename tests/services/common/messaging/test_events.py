@@ -153,7 +153,7 @@ def test_given_a_subscription_by_type_when_events_are_published_then_only_those_
     for _ in range(10):
         for message in queue.receive(10, 1):
             received.append(Event.from_dict(orjson.loads(message.body)))
-            queue.delete(message)
+            queue.delete([message])
         if len(received) == len(events):
             done.set()
             break
