@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from shopdev.checkout import SERVICES, SHOPSERVICES
+from shopdev.checkout import ROOT, SERVICES, SHOPSERVICES
 from shopdev.delivery import audit, deliverables, release
 from shopdev.delivery.deliverables import DELIVERABLES
 from shopdev.delivery.delivery import Delivery, DeliveryError
@@ -51,6 +51,16 @@ def test_given_a_source_of_an_image_when_changed_then_its_service_is_delivered(s
     for source in SOURCES[service]:
         file = source if "." in Path(source).name else f"{source}/any/file.py"
         assert deliverables.affects(file, service), source
+
+
+@pytest.mark.parametrize("service", SHOPSERVICES)
+def test_given_a_service_when_its_packages_are_scanned_then_they_are_those_of_its_image(
+    service: str, tmp_path: Path
+) -> None:
+    lock = Delivery(service, tmp_path).lock
+
+    assert lock.is_file()
+    assert str(lock.relative_to(ROOT)) in SOURCES[service]
 
 
 @pytest.mark.parametrize("revision", ["", "0" * 40, "no-such-commit"])
