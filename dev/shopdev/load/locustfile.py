@@ -32,12 +32,12 @@ class Customer(HttpUser):  # type: ignore[misc]  # Locust is not in the environm
         self.client.headers["Authorization"] = f"Bearer {access_token()}"
         self.skus = [each["sku"] for each in self.client.get("/products?limit=20").json()["items"]]
 
-    @task(5)
+    @task(5)  # type: ignore[untyped-decorator]  # as above
     def browse(self) -> None:
         """Request a product."""
         self.client.get(f"/products/{random.choice(self.skus)}", name="/products/{sku}")  # noqa: S311  not a secret
 
-    @task(1)
+    @task(1)  # type: ignore[untyped-decorator]  # as above
     def buy(self) -> None:
         """Order one piece. A token that has expired is replaced, and the same order is sent again."""
         (outcome,) = random.choices(list(OUTCOMES), list(OUTCOMES.values()))  # noqa: S311  not a secret

@@ -175,7 +175,8 @@ def _peers(found: Graph, here: str, peers: Iterable[Object] | None) -> list[Key]
 def _selected_names(peer: Object) -> Sequence[str]:
     """The names of the ShopServices of this namespace that a peer selects, if it selects by nothing else."""
     selector = peer.get("podSelector") or {}
-    labels, expressions = selector.get("matchLabels") or {}, selector.get("matchExpressions") or ()
+    labels: Mapping[str, str] = selector.get("matchLabels") or {}
+    expressions: Sequence[Object] = selector.get("matchExpressions") or ()
     if peer.get("namespaceSelector") is not None:
         return ()
     if labels.keys() == {NAME_LABEL} and not expressions:

@@ -82,6 +82,7 @@ async def test_given_a_release_that_its_controller_does_not_continue_when_the_pa
     world.see({**world.edit("Rollout"), "status": paused})
 
     left = await world.pass_()
+    assert left is not None
     assert left == pytest.approx(120 + 60)
     assert world.condition("Stalled")["status"] == "False"
     world.clock.now += left

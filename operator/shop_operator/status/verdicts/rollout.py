@@ -28,7 +28,6 @@ _BY_USER: Final = "manually paused"
 _INCONCLUSIVE: Final = "InconclusiveAnalysisRun"
 _WHOLE: Final = 100
 _DURATION: Final = re.compile(r"[0-9]{1,9}[smh]")
-_COUNTS: Final = ("replicas", "updatedReplicas", "availableReplicas")
 _WITHDRAWN: Final = "RolloutAborted: "
 
 
@@ -38,17 +37,13 @@ class Release(NamedTuple):
     Attributes:
         name: of the Rollout.
         step: number of the step.
-        replicas: the count of pods.
-        updated: the count of pods of the new version.
-        available: the count of available pods.
+        counts: of all pods, of those of the new version, and of the available ones.
         phase: as Argo Rollouts reports it.
     """
 
     name: str
     step: int
-    replicas: int
-    updated: int
-    available: int
+    counts: tuple[int, ...]
     phase: str
 
 
@@ -204,9 +199,7 @@ def unobserved(children: Summaries) -> set[tuple[str, int, int]]:
 def releases(children: Summaries) -> dict[Release, int]:
     """The releases that Argo Rollouts has to continue, as they are, each with the pause of its step in seconds."""
     return {
-        Release(name, summary["canary"]["step"], *(state.get(each, 0) for each in _COUNTS), state["phase"]): (
-            _pause(summary["canary"])
-        )
+        _release(name, summary): _pause(summary["canary"])
         for (kind, name), summary in children.items()
         if kind == "Rollout"
         and (state := summary["status"]).get("stableRS")
@@ -214,6 +207,12 @@ def releases(children: Summaries) -> dict[Release, int]:
         and not state.get("abort")
         and _continues(state, summary["canary"])
     }
+
+
+def _release(name: str, rollout: Summary) -> Release:
+    state = rollout["status"]
+    counts = (state.get(each, 0) for each in ("replicas", "updatedReplicas", "availableReplicas"))
+    return Release(name, rollout["canary"]["step"], tuple(counts), state["phase"])
 
 
 def is_idle(message: str, release: Release) -> bool:
