@@ -18,6 +18,8 @@ CATEGORIES_SECONDS = 300.0
 # The API has no list of categories: they are those of the first thousand products.
 CATEGORY_PAGES, CATEGORY_PAGE = 10, 100
 LONGEST_SECONDS = 24 * 3600.0
+# After a failure, what is remembered is shown at once for this time: each page would otherwise wait for a shop that hangs.
+PAUSE_SECONDS = 5.0
 
 
 class RememberedCatalog:
@@ -36,6 +38,7 @@ class RememberedCatalog:
         self._lock = threading.Lock()
         self._known: OrderedDict[Any, tuple[float, Any]] = OrderedDict()
         self._categories: tuple[float, tuple[str, ...]] = (float("-inf"), ())
+        self._failed_at = float("-inf")
 
     def fill(self, limit: int) -> None:
         """Remembers the first page of the catalog, unless anything is remembered already.
@@ -62,7 +65,7 @@ class RememberedCatalog:
     def categories(self) -> tuple[str, ...]:
         """The categories of the catalog, at most five minutes old if the shop responds; empty if they are not known."""
         at, known = self._categories
-        if self._monotonic() - at < CATEGORIES_SECONDS:
+        if self._monotonic() - at < CATEGORIES_SECONDS or self._is_paused():
             return known
         found: set[str] = set()
         cursor: str | None = None
@@ -80,19 +83,32 @@ class RememberedCatalog:
 
     def _recent(self, key: Any, load: Callable[[], Content]) -> tuple[Content, float]:
         now = self._monotonic()
+        with self._lock:
+            at, known = self._known.get(key, (float("-inf"), None))
+        is_known = now - at <= LONGEST_SECONDS
+        remembered: Content = known
+        if is_known and self._is_paused():
+            return remembered, _age(at, now)
         try:
             content = load()
         except Unavailable:
-            with self._lock:
-                at, known = self._known.get(key, (float("-inf"), None))
-            if now - at > LONGEST_SECONDS:
+            self._failed_at = self._monotonic()
+            if not is_known:
                 raise
             log.info("catalog_from_memory", seconds=round(now - at))
-            remembered: Content = known
-            return remembered, max(now - at, 1.0)
+            return remembered, _age(at, now)
+        self._failed_at = float("-inf")
         with self._lock:
             self._known[key] = now, content
             self._known.move_to_end(key)
             while len(self._known) > MOST_REMEMBERED:
                 self._known.popitem(last=False)
         return content, 0.0
+
+    def _is_paused(self) -> bool:
+        return self._monotonic() - self._failed_at < PAUSE_SECONDS
+
+
+def _age(at: float, now: float) -> float:
+    """The age of a content from memory. A current one has the age 0."""
+    return max(now - at, 1.0)
