@@ -4,7 +4,7 @@ Run it with `python -m services.product.consumer`.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from services.common.aws.consumer_process import run_tasks
 from services.common.messaging.consumer import Handler
@@ -15,6 +15,8 @@ from services.product.config import Settings
 from services.product.ports import Stock
 
 Message = Mapping[str, Any]
+# Maximum delay in seconds of the events of an import, or of the seed of the catalog.
+CHANGED_PRICES_DELAYED: Final = 1.0
 
 
 def tasks(stock: Stock, answers: TaskAnswers) -> dict[str, Handler]:
@@ -43,7 +45,12 @@ def main() -> None:
     """Runs the process."""
     settings = Settings.load()
     storage = app.storage(settings)
-    run_tasks(settings, lambda answers: tasks(storage.stock, answers), storage.outbox)
+    run_tasks(
+        settings,
+        lambda answers: tasks(storage.stock, answers),
+        storage.outbox,
+        longest=CHANGED_PRICES_DELAYED,
+    )
 
 
 if __name__ == "__main__":

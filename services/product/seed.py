@@ -21,8 +21,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from services.common.aws import clients
 from services.common.aws.sns import SnsPublisher
-from services.common.messaging.outbox import OutboxRecord, of_fact
-from services.common.messaging.relay import facts_relay
+from services.common.messaging.outbox import FACT, OutboxRecord, of_fact
+from services.common.messaging.relay import Relay, publishing
 from services.common.telemetry import logs
 from services.common.values.errors import InvalidValue, UnreadableRow
 from services.common.values.money import Money
@@ -121,7 +121,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             f"the catalog is incomplete: {error}\n"
             f"Check that table {settings.table} can be accessed, and run this command again."
         ) from error
-    relay = facts_relay(storage.outbox, publisher)
+    relay = Relay(storage.outbox, {FACT: publishing(publisher)})
     # The relay in the consumer process sends the remaining records, at the latest when the topic is available again.
     sent = list(takewhile(relay.relay, records))
     log.info(

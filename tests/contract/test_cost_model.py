@@ -8,11 +8,13 @@ from typing import Any, Final
 
 import yaml
 
+from services.common.aws.consumer_process import RECORDS_OF_OTHERS_DELAYED
 from services.common.aws.outbox import PARTITIONS
 from services.common.messaging import consumer, relay
 from services.common.messaging.relay import Relay
 from services.common.runtime.settings import ServiceSettings
 from services.order import consumer as order_consumer
+from services.product.consumer import CHANGED_PRICES_DELAYED
 from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.render import render
 from shopdev.checkout import ROOT, SERVICES
@@ -138,10 +140,9 @@ def test_given_the_charts_then_the_page_counts_the_requests_of_an_idle_shop() ->
     polls = 1 / ServiceSettings.model_fields["poll_seconds"].default
     sqs = loops() * (polls + 1 / consumer.MEASURED_EVERY + 1 / readiness_seconds())
     own = inspect.signature(Relay).parameters["longest"].default
-    of_events = re.search(r"longest=([\d.]+)", inspect.getsource(relay.facts_relay))
-    assert of_events
     pauses = [own] * relays["order"]
-    pauses += [float(of_events[1])] * sum(number for name, number in consumers.items() if name != "order")
+    pauses += [CHANGED_PRICES_DELAYED] * consumers["product"]
+    pauses += [RECORDS_OF_OTHERS_DELAYED] * (consumers["payment"] + consumers["shipping"])
     pauses += [order_consumer.READ_EVERY] * consumers["order"]
     # A strongly consistent query of an empty partition is one unit, an eventually consistent read half a unit.
     outboxes = sum(PARTITIONS / pause + PARTITIONS / relay.MEASURED_EVERY / 2 for pause in pauses)

@@ -16,7 +16,8 @@ import boto3
 
 from services.common.aws.outbox import DynamoOutbox
 from services.common.aws.sns import SnsPublisher
-from services.common.messaging.relay import BATCH, facts_relay
+from services.common.messaging.outbox import FACT
+from services.common.messaging.relay import BATCH, Relay, publishing
 from services.common.values import clock
 from services.product import import_function
 from services.product.dynamo import DynamoCatalogue
@@ -85,7 +86,7 @@ def tell(table: str, topic: str) -> dict[str, float]:
 
     sns.meta.events.register("before-call.sns.PublishBatch", count)
     outbox = DynamoOutbox(boto3.client("dynamodb"), table)
-    relay = facts_relay(outbox, SnsPublisher(sns, topic))
+    relay = Relay(outbox, {FACT: publishing(SnsPublisher(sns, topic))})
     began = time.monotonic()
     while records := outbox.pending(BATCH):
         if not all(relay.relay(record) for record in records):

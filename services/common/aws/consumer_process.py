@@ -1,6 +1,7 @@
 """The consumer process of a service on AWS, which handles the workflow's tasks and publishes events from the outbox."""
 
 from collections.abc import Callable, Mapping
+from typing import Final
 
 from services.common.aws import clients
 from services.common.aws.sns import SnsPublisher
@@ -13,9 +14,16 @@ from services.common.messaging.tasks import TaskAnswers
 from services.common.runtime.settings import ServiceSettings
 from services.common.runtime.worker import run_workers
 
+# For a service of which only consumers write records: other processes leave those of a crash.
+RECORDS_OF_OTHERS_DELAYED: Final = 5.0
+
 
 def run_tasks(
-    settings: ServiceSettings, tasks: Callable[[TaskAnswers], Mapping[str, Handler]], outbox: Outbox
+    settings: ServiceSettings,
+    tasks: Callable[[TaskAnswers], Mapping[str, Handler]],
+    outbox: Outbox,
+    *,
+    longest: float = RECORDS_OF_OTHERS_DELAYED,
 ) -> None:
     """Runs the process until it is stopped.
 
@@ -23,6 +31,7 @@ def run_tasks(
         settings: settings of the service, with its queue and its topic.
         tasks: returns the handlers by task name, given the port that reports results of tasks.
         outbox: outbox of the service.
+        longest: maximum delay in seconds of outbox records that other processes write.
     """
     answers = StepFunctionsAnswers(clients.client("stepfunctions", settings))
     queue = SqsQueue(clients.client("sqs", settings), settings.tasks_queue_url, clients.receiver(settings))
@@ -30,5 +39,5 @@ def run_tasks(
     run_workers(
         settings,
         [Consumer(queue, tasks(answers), wait=settings.poll_seconds)],
-        last=[facts_relay(outbox, publisher)],
+        last=[facts_relay(outbox, publisher, longest)],
     )

@@ -161,16 +161,26 @@ class DynamoOutbox(dynamo.Table):
         self._client.get_item(TableName=self._table, Key=dynamo.pack({"pk": "PING", "sk": "PING"}))
 
     def _pending_in(self, partition: int, limit: int) -> list[OutboxRecord]:
-        pages = self._client.get_paginator("query").paginate(
-            TableName=self._table,
-            KeyConditionExpression="pk = :pk",
-            FilterExpression=_FREE,
-            ExpressionAttributeValues=dynamo.pack({":pk": _partition(partition), **_bounds(self._now())}),
-            ConsistentRead=True,
-            PaginationConfig={"PageSize": PAGE, "MaxItems": limit},
-        )
+        query: Any = {
+            "TableName": self._table,
+            "KeyConditionExpression": "pk = :pk",
+            "FilterExpression": _FREE,
+            "ExpressionAttributeValues": dynamo.pack({":pk": _partition(partition), **_bounds(self._now())}),
+            "ConsistentRead": True,
+            "Limit": PAGE,
+        }
         found: list[OutboxRecord] = []
-        for item in (item for page in pages for item in page["Items"]):
+        while len(found) < limit:
+            answer = self._client.query(**query)
+            found += self._readable(answer["Items"])
+            if "LastEvaluatedKey" not in answer:
+                break
+            query["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+        return found[:limit]
+
+    def _readable(self, items: Sequence[Mapping[str, Any]]) -> list[OutboxRecord]:
+        found: list[OutboxRecord] = []
+        for item in items:
             try:
                 found.append(_record(dynamo.unpack(item)))
             except dynamo.UNREADABLE as error:

@@ -283,6 +283,12 @@ def _about(record: OutboxRecord) -> dict[str, str]:
     return {"order_id": order_id} if len(orders) == 1 and (order_id := orders.pop()) else {}
 
 
-def facts_relay(outbox: Outbox, publisher: Publisher) -> Relay:
-    """The relay of a service that sends events only. It runs in the consumer process, which writes most of the records."""
-    return Relay(outbox, {FACT: publishing(publisher)}, threads=2, longest=5.0)
+def facts_relay(outbox: Outbox, publisher: Publisher, longest: float) -> Relay:
+    """The relay of a service that sends events only. It runs in the consumer process, which writes most of the records.
+
+    Args:
+        outbox: outbox of the service.
+        publisher: topic of the service.
+        longest: maximum delay in seconds of the records of other processes.
+    """
+    return Relay(outbox, {FACT: publishing(publisher)}, threads=2, longest=longest)

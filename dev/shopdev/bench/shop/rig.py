@@ -13,6 +13,7 @@ from typing import Any, Final
 import httpx
 
 from services.common.aws.outbox import DynamoOutbox
+from services.common.runtime.settings import ServiceSettings
 from services.common.values import clock
 from services.common.values.money import Money
 from services.product import handlers
@@ -136,7 +137,9 @@ def running(
     def count(name: str, line: str) -> None:
         logged[name] += len(line.encode()) + 1
 
-    shop = Shop(emulator, count, prefix=prefix, environment=environment)
+    # A deployed consumer polls less often than that of a test, which is stopped soon.
+    polls = {"POLL_SECONDS": str(ServiceSettings.model_fields["poll_seconds"].default)}
+    shop = Shop(emulator, count, prefix=prefix, environment={**polls, **(environment or {})})
     try:
         shop.start()
         measured = Measured(shop, logged)
