@@ -54,7 +54,9 @@ MISUSE: Final = re.compile(
 )
 
 
-LASTING: Final = re.compile(r"\b(edit|logs|port-forward|wait)\b| -w\b|--watch|^kubectl (shop ui|argo)\b")
+LASTING: Final = re.compile(
+    r"\b(edit|logs|port-forward|wait|rollout status)\b| -w\b|--watch|^kubectl (shop ui|argo)\b"
+)
 CONTINUED: Final = {
     "docs/how-to/move-to-shopservices.md": "needs an operator: tests/integration/test_walkthroughs.py",
     "docs/tutorial/break-it-and-watch-it-heal.md": "needs an operator: tests/integration/test_walkthroughs.py",
@@ -208,7 +210,7 @@ def test_given_the_notes_of_a_chart_when_their_commands_run_then_kubectl_accepts
         (
             "shop",
             "global.image.registry",
-            "shop-product, shop-order, shop-payment, shop-shipping have no registry",
+            "shop-product, shop-order, shop-payment, shop-shipping, shop-storefront have no registry",
         ),
     ],
 )
