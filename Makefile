@@ -158,6 +158,10 @@ images: .venv ## Build the images (and push them with REGISTRY=…)
 plugin: .venv ## Build `kubectl shop` as a single file, dist/kubectl-shop
 	$(BIN)/python dev/plugin
 
+.PHONY: release
+release: .venv helm ## Make the files of a release in dist/release-VERSION; a dry run (VERSION=1.2.3, PUBLISH=1 to publish, RELEASE_FLAGS=…)
+	$(BIN)/python dev/release $(VERSION) $(if $(PUBLISH),--publish) $(RELEASE_FLAGS)
+
 .PHONY: functions
 functions: .venv ## Package the Lambda functions in .dev/functions
 	$(BIN)/python dev/functions build

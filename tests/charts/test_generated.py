@@ -17,6 +17,7 @@ from shopdev.codegen.chartdocs.outputs import CHARTS, crd_yaml, outputs
 from shopdev.codegen.kubeschema import table
 from shopdev.codegen.slo import outputs as slo
 from shopdev.codegen.telemetry import outputs as telemetry
+from shopdev.documentation.version import version
 
 FILES = {
     **outputs(),
@@ -48,14 +49,14 @@ def test_given_the_install_manifest_then_its_image_resolves_only_after_the_regis
     head = [line for line in text.splitlines() if line.startswith("# ")]
 
     # A name without a registry would be looked up wherever the node's runtime searches; .invalid resolves nowhere.
-    assert images == ["image: registry.invalid/shop-operator:0.1.0"]
+    assert images == [f"image: registry.invalid/shop-operator:{version()}"]
     (replace,) = (line for line in head if "sed " in line)
     script = replace.split("'")[1].replace("REGISTRY", "registry.example/team")
     done = subprocess.run(["sed", script], input=text, capture_output=True, text=True, check=True).stdout
-    assert "image: registry.example/team/shop-operator:0.1.0\n" in done
+    assert f"image: registry.example/team/shop-operator:{version()}\n" in done
     (operator,) = (each for each in yaml.safe_load_all(done) if each["kind"] == "Deployment")
     (container,) = operator["spec"]["template"]["spec"]["containers"]
-    assert container["image"] == "registry.example/team/shop-operator:0.1.0"
+    assert container["image"] == f"registry.example/team/shop-operator:{version()}"
     for way in ("sed ", "images: [", "helm template "):
         assert any(way in line for line in head), way
 

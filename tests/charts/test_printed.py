@@ -13,6 +13,7 @@ import yaml
 
 from shopdev.cluster import tools
 from shopdev.cluster.controlplane import ControlPlane
+from shopdev.documentation.version import version
 from tests.charts.cluster import Cluster
 from tests.charts.helm import Helm
 from tests.printed import ROOT, Suggestion, of_explain, of_notes, of_pages, typed
@@ -43,6 +44,8 @@ NEEDS: Final = {
     r"^helm upgrade shop charts/shop .*--reuse-values": "changes an installed shop: tests/charts/test_tracing.py renders the values",
     r"^(pip|pipx|install|tar|ln|krew) ": "tests/operator/cli/test_installing.py runs it",
     r"https?://kedacore": "reaches a registry of charts",
+    r"^(make release|dev/release|git|gpg|cosign|sha256sum|helm verify) ": "makes or checks a release: tests/dev/test_release.py and tests/delivery/test_release.py",
+    r"oci://": "reaches a registry of charts: tests/delivery/test_release.py",
     r"^(dev/aws|dev/shop|dev/token|dev/demo|curl) ": "needs the shop: tests/e2e/test_printed.py",
     r"^IMAGE=|^sed .*IMAGE": "needs the images that `make images` has pushed",
     r"^export ": "sets a variable of the reader's shell",
@@ -205,8 +208,12 @@ def test_given_the_notes_of_a_chart_when_their_commands_run_then_kubectl_accepts
 @pytest.mark.parametrize(
     ("chart", "registry", "sentence"),
     [
-        ("shop-operator", "image.registry", "image registry.invalid/shop-operator:0.1.0 has no registry"),
-        ("local-aws", "image.registry", "image local-aws:0.1.0 has no registry"),
+        (
+            "shop-operator",
+            "image.registry",
+            f"image registry.invalid/shop-operator:{version()} has no registry",
+        ),
+        ("local-aws", "image.registry", f"image local-aws:{version()} has no registry"),
         (
             "shop",
             "global.image.registry",

@@ -7,6 +7,7 @@ import yaml
 
 from shop_operator.render import KINDS
 from shopdev.checkout import ROOT
+from shopdev.documentation.version import version
 from tests.charts.helm import Helm, Object, Refused, names, only
 
 CHILD = {"create", "delete", "get", "list", "patch", "watch"}
@@ -313,13 +314,13 @@ def test_given_a_servicemonitor_then_it_selects_the_metrics_service(helm: Helm) 
 @pytest.mark.parametrize(
     ("image", "reference"),
     [
-        ({}, "registry.invalid/shop-operator:0.1.0"),
-        ({"repository": "reg.example/shop-operator"}, "reg.example/shop-operator:0.1.0"),
-        ({"registry": "reg.example"}, "reg.example/shop-operator:0.1.0"),
+        ({}, f"registry.invalid/shop-operator:{version()}"),
+        ({"repository": "reg.example/shop-operator"}, f"reg.example/shop-operator:{version()}"),
+        ({"registry": "reg.example"}, f"reg.example/shop-operator:{version()}"),
         ({"registry": "reg.example/team/", "tag": "v2"}, "reg.example/team/shop-operator:v2"),
         (
             {"registry": "reg.example", "digest": "sha256:" + "0" * 64},
-            "reg.example/shop-operator:0.1.0@sha256:" + "0" * 64,
+            f"reg.example/shop-operator:{version()}@sha256:" + "0" * 64,
         ),
     ],
 )

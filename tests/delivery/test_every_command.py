@@ -8,7 +8,6 @@ as accepted.
 import json
 import os
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -20,8 +19,6 @@ import boto3
 import pytest
 
 from shopdev.cluster import tools
-from shopdev.console import CommandError
-from shopdev.demo import images
 from shopdev.processes.shop import Shop
 from tests.delivery.advisories import database
 from tests.delivery.commands import ROOT, everything
@@ -113,15 +110,6 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / each).symlink_to(ROOT / each)
     (ROOT / ".venv").touch()  # newer than the clone's files, or make would build it again
     return folder
-
-
-@pytest.fixture(scope="module")
-def engine() -> None:
-    """Where neither docker nor podman answers, buildah and the local node's base image take their place."""
-    try:
-        images.container_engine(os.environ)
-    except CommandError:
-        subprocess.run([sys.executable, str(ROOT / "dev/cluster"), "base-image"], check=True)
 
 
 @pytest.fixture(scope="module")

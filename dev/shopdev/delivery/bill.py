@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,29 +23,57 @@ from shopdev.delivery.delivery import Delivery, DeliveryError
 from shopdev.delivery.engine import Engine
 
 
+@dataclass(frozen=True)
+class Bill:
+    """A bill of materials.
+
+    Args:
+        text: CycloneDX as JSON.
+        python: number of Python packages.
+        distribution: number of packages of the distribution.
+    """
+
+    text: str
+    python: int
+    distribution: int
+
+
 def write(delivery: Delivery, engine: Engine) -> str:
-    """Write the bill of materials and return a summary.
+    """Write the bill of materials of a delivery and return a summary.
 
     Raises:
         DeliveryError: when it does not match the schema of CycloneDX.
     """
-    reference = delivery.reference
-    bom = _python_packages(delivery.lock)
+    made = of_image(delivery.fact("repository"), delivery.fact("tag"), delivery.lock, engine)
+    delivery.bill.write_text(made.text, encoding="utf-8")
+    return f"{made.python} Python and {made.distribution} distribution packages in {delivery.bill}"
+
+
+def of_image(repository: str, tag: str, lock: Path | None, engine: Engine) -> Bill:
+    """The bill of materials of an image.
+
+    Args:
+        repository: repository of the image.
+        tag: its tag.
+        lock: lock file of its Python packages; None for an image without any.
+        engine: engine that has the image.
+
+    Raises:
+        DeliveryError: when it does not match the schema of CycloneDX.
+    """
+    reference = f"{repository}:{tag}"
+    bom = _python_packages(lock) if lock else Bom()
     python = len(bom.components)
     bom.components.update(
         distribution(engine.read(reference, "/var/lib/dpkg/status"), _release(engine, reference))
     )
     bom.metadata.component = Component(
-        type=ComponentType.CONTAINER,
-        name=delivery.fact("repository"),
-        version=delivery.fact("tag"),
-        bom_ref=reference,
+        type=ComponentType.CONTAINER, name=repository, version=tag, bom_ref=reference
     )
     text = JsonV1Dot6(bom).output_as_string(indent=2)
     if error := JsonStrictValidator(SchemaVersion.V1_6).validate_str(text):
         raise DeliveryError(f"the bill of materials of {reference} is not valid CycloneDX: {error}")
-    delivery.bill.write_text(text + "\n", encoding="utf-8")
-    return f"{python} Python and {len(bom.components) - python} distribution packages in {delivery.bill}"
+    return Bill(text + "\n", python, len(bom.components) - python)
 
 
 def distribution(database: str | None, release: Mapping[str, str]) -> Iterator[Component]:

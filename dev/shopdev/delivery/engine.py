@@ -2,9 +2,11 @@
 
 import json
 import os
+import platform
+import re
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -13,6 +15,7 @@ from shopdev.console import CommandError, run
 from shopdev.demo import images
 
 LOOPBACK = "127.0.0.1", "localhost"
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 class Engine(Protocol):
@@ -36,6 +39,15 @@ class Engine(Protocol):
 
     def read(self, reference: str, path: str) -> str | None:
         """The text of a file in an image; None if it does not exist."""
+
+    def platforms(self) -> frozenset[str]:
+        """The platforms for which this engine can build on this machine, such as linux/arm64."""
+
+
+def native_platform() -> str:
+    """The platform of this machine's containers."""
+    machine = platform.machine()
+    return f"linux/{_ARCHITECTURES.get(machine, machine)}"
 
 
 class Docker:
@@ -85,6 +97,30 @@ class Docker:
             return run(command, env=self._env)
         except CommandError:
             return None
+
+    def platforms(self) -> frozenset[str]:
+        """Those of the builder that buildx uses: its own, and the ones that QEMU emulates."""
+        try:
+            said = run([self._program, "buildx", "inspect", "--bootstrap"], env=self._env)
+        except CommandError:
+            return frozenset({native_platform()})
+        listed = [line.partition(":")[2] for line in said.splitlines() if line.startswith("Platforms:")]
+        # The builder of the engine itself cannot push an index.
+        if not listed or re.search(r"^Driver:\s+docker$", said, re.MULTILINE):
+            return frozenset({native_platform()})
+        return frozenset(each.strip().rstrip("*") for each in listed[0].split(","))
+
+    def cross_build(self, target: str, reference: str, base: str, platforms: Sequence[str]) -> str:
+        """Build one target for several platforms, push them as one index, and return the digest of the index.
+
+        buildx pushes, because the store of the engine cannot contain an index.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            metadata = Path(folder) / "metadata.json"
+            arguments = ("--target", target, "--build-arg", f"BASE={base}", "--tag", reference)
+            where = ("--platform", ",".join(platforms), "--push", "--metadata-file", str(metadata))
+            run([self._program, "buildx", "build", *arguments, *where, str(ROOT)], env=self._env, show=True)
+            return str(json.loads(metadata.read_text(encoding="utf-8"))["containerimage.digest"])
 
     def _by_digest(self, reference: str) -> str:
         """A pulled or pushed image: its repository, and its digest in the registry."""
@@ -146,6 +182,10 @@ class Buildah:
                 return None
         finally:
             run(["buildah", "rm", container], env=self._env)
+
+    def platforms(self) -> frozenset[str]:
+        """That of this machine: debootstrap and the steps of the Dockerfile run programs of the image."""
+        return frozenset({native_platform()})
 
 
 def find(env: Mapping[str, str] = os.environ) -> Engine:

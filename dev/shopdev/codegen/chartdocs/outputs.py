@@ -66,13 +66,17 @@ def chart_readme(chart: Path) -> str:
     return readme.readme((chart / "README.md").read_text(), values.read(chart / "values.yaml"))
 
 
-def install_manifest() -> str:
+def install_manifest(chart: Path = ROOT / "charts/shop-operator", head: str = _MANIFEST_HEAD) -> str:
     """The chart of the operator with its default values, and its namespace.
+
+    Args:
+        chart: the chart of the operator, or of a release of it.
+        head: comment above the objects.
 
     Raises:
         subprocess.CalledProcessError: when helm cannot render the chart.
     """
-    helm, chart = tools.ensure("helm3") / "helm", ROOT / "charts/shop-operator"
+    helm = tools.ensure("helm3") / "helm"
     command = [str(helm), "template", "shop-operator", str(chart)]
     command += ["--namespace", _NAMESPACE, "--kube-version", KUBE_VERSION]
     rendered = subprocess.run(command, capture_output=True, text=True, check=True).stdout
@@ -82,7 +86,7 @@ def install_manifest() -> str:
         "metadata": {"name": _NAMESPACE, "labels": {"pod-security.kubernetes.io/enforce": "restricted"}},
     }
     objects = [namespace, *(_without_helm(each) for each in yaml.safe_load_all(rendered) if each)]
-    return _MANIFEST_HEAD + "---\n".join(_dump(each) for each in objects)
+    return head + "---\n".join(_dump(each) for each in objects)
 
 
 def _without_helm(value: Any) -> Any:
