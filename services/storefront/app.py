@@ -21,6 +21,7 @@ def create_app() -> Flask:
         authorize_url=settings.authorize_url,
         token_url=settings.token_url,
         callback=f"{settings.public_url}/callback",
+        home=f"{settings.public_url}/",
         web_client=settings.web_client_id,
         ops_client=settings.ops_client_id,
         timeout=settings.api_seconds,

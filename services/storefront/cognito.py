@@ -5,7 +5,7 @@ import hashlib
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urljoin
 
 import httpx
 import jwt
@@ -31,6 +31,7 @@ class CognitoSignIn:
         authorize_url: URL of the authorization endpoint.
         token_url: URL of the token endpoint.
         callback: URL of the page that receives the code.
+        home: URL of the first page of the shop, to which a sign-out leads.
         web_client: ID of the app client for customers.
         ops_client: ID of the app client for staff.
         timeout: seconds within which a response must be complete.
@@ -42,6 +43,7 @@ class CognitoSignIn:
         authorize_url: str,
         token_url: str,
         callback: str,
+        home: str,
         web_client: str,
         ops_client: str,
         timeout: float,
@@ -49,6 +51,7 @@ class CognitoSignIn:
         self._authorize_url = authorize_url
         self._token_url = token_url
         self._callback = callback
+        self._home = home
         self._clients = {False: web_client, True: ops_client}
         self._timeout = timeout
         self._http = outgoing.client(timeout)
@@ -67,6 +70,11 @@ class CognitoSignIn:
             "code_challenge_method": "S256",
         }
         return f"{self._authorize_url}?{urlencode(query)}"
+
+    def leave_url(self, *, staff: bool) -> str:
+        """As `ports.SignIn.leave_url`. The logout endpoint is always at the root of the domain of the user pool."""
+        query = {"client_id": self._clients[staff], "logout_uri": self._home}
+        return f"{urljoin(self._authorize_url, '/logout')}?{urlencode(query)}"
 
     def redeem(self, code: str, verifier: str, *, staff: bool) -> Grant:
         """As `ports.SignIn.redeem`."""

@@ -1,6 +1,7 @@
 """The settings of the storefront, read from environment variables."""
 
 from typing import ClassVar, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, model_validator
 
@@ -45,6 +46,12 @@ class Settings(Environment):
     def signing_keys(self) -> list[str]:
         """The keys that sign the cookies, the newest first."""
         return [key.strip() for key in self.session_keys.get_secret_value().split(",")]
+
+    @property
+    def sign_in_origin(self) -> str:
+        """Scheme and host of the user pool's pages."""
+        parts = urlsplit(self.authorize_url)
+        return f"{parts.scheme}://{parts.netloc}"
 
     @property
     def is_secure(self) -> bool:

@@ -133,6 +133,13 @@ class SignIn(Protocol):
             staff: whether to request the scopes of staff.
         """
 
+    def leave_url(self, *, staff: bool) -> str:
+        """The URL that ends the session at the user pool, and leads back to the first page of the shop.
+
+        Args:
+            staff: whether the sign-in requested the scopes of staff.
+        """
+
     def redeem(self, code: str, verifier: str, *, staff: bool) -> Grant:
         """The grant for the code of a callback.
 

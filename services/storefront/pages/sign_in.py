@@ -40,9 +40,11 @@ def add(app: Flask, parts: Parts) -> None:
 
     @app.post("/sign-out")
     def sign_out() -> AnyResponse:
-        """Ends the session in this browser."""
+        """Ends the session in this browser, also at the user pool: otherwise, the next visitor would be signed in without a password."""
+        left = session.grant()
         session.sign_out(parts.baskets)
-        return go_to(paths.HOME)
+        is_staff = left is not None and "ops:read" in left.scopes
+        return redirect(parts.sign_in.leave_url(staff=is_staff), HTTPStatus.SEE_OTHER)
 
 
 def _not_signed_in(back_to: str) -> Response:

@@ -25,12 +25,12 @@ from services.storefront.remembered import RememberedCatalog
 
 log = logs.logger(__name__)
 STATIC_SECONDS: Final = 3600
+# A form may lead to the user pool, where the sign-out ends.
 _CONTENT: Final = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self' {}; "
     "base-uri 'none'; frame-ancestors 'none'"
 )
 _HEADERS: Final = {
-    "Content-Security-Policy": _CONTENT,
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     # With `no-referrer`, browsers would send `Origin: null` with forms.
@@ -61,7 +61,8 @@ def create(settings: Settings, known: Catalog, placed: Orders, entrance: SignIn)
     parts = Parts(settings, known, remembered, placed, entrance, session.install(app, settings))
     language.install(app, secure=settings.is_secure)
     app.before_request(_refuse_forged)
-    app.after_request(lambda response: _protected(response, secure=settings.is_secure))
+    policy = _CONTENT.format(settings.sign_in_origin)
+    app.after_request(lambda response: _protected(response, policy, secure=settings.is_secure))
     app.context_processor(lambda: _shell(parts))
     app.jinja_env.globals.update(
         texts=texts, csrf_token=session.csrf_token, in_language=_in_language, static=_static_urls(app)
@@ -84,7 +85,8 @@ def _refuse_forged() -> Response | None:
     )
 
 
-def _protected(response: Response, *, secure: bool) -> Response:
+def _protected(response: Response, policy: str, *, secure: bool) -> Response:
+    response.headers["Content-Security-Policy"] = policy
     for name, value in _HEADERS.items():
         response.headers[name] = value
     if secure:

@@ -176,6 +176,9 @@ class MemorySignIn:
     def url(self, state: str, verifier: str, *, staff: bool) -> str:  # noqa: ARG002 - as ports.SignIn.url
         return f"https://sign-in.example.com/?state={state}&staff={staff}"
 
+    def leave_url(self, *, staff: bool) -> str:
+        return f"https://sign-in.example.com/leave?staff={staff}"
+
     def redeem(self, code: str, verifier: str, *, staff: bool) -> Grant:  # noqa: ARG002 - as ports.SignIn.redeem
         if code == "invalid":
             raise SignInRefused

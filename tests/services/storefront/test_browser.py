@@ -371,6 +371,21 @@ def test_given_a_session_that_expires_during_checkout_when_signed_in_again_then_
     assert orders() == before + 1
 
 
+def test_given_a_customer_when_signed_out_then_the_user_pool_leads_back_to_the_catalog(
+    shop: Shop, visitor: Visitor, page: Page
+) -> None:
+    goes_to_checkout(visitor)
+
+    with page.expect_response(
+        lambda answer: answer.url.startswith(f"{shop.emulator.endpoint}/logout?")
+    ) as left:
+        page.get_by_role("button", name="Sign out").click()
+
+    assert left.value.headers["location"] == f"{shop.pages_url}/"
+    expect(page).to_have_url(f"{shop.pages_url}/")
+    expect(page.get_by_role("link", name="Sign in", exact=True)).to_be_visible()
+
+
 def test_given_a_session_that_is_lost_during_checkout_when_ordered_then_nothing_is_ordered(
     visitor: Visitor, page: Page, orders: Callable[[], int]
 ) -> None:

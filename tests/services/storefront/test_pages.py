@@ -195,6 +195,17 @@ def test_given_a_customer_who_left_a_basket_when_signed_in_again_then_both_baske
     assert "(4 pieces)" in visitor.get("/basket").text
 
 
+@pytest.mark.parametrize("staff", [False, True], ids=["customer", "staff"])
+def test_given_a_sign_out_then_the_session_at_the_user_pool_ends_too(visitor: Visitor, staff: bool) -> None:
+    visitor.signs_in("ops", f"/sign-in?staff={int(staff)}")
+
+    left = visitor.send(visitor.get("/"), "/sign-out")
+
+    assert left.headers["Location"] == f"https://sign-in.example.com/leave?staff={staff}"
+    assert "form-action 'self' http://127.0.0.1:1;" in left.headers["Content-Security-Policy"]
+    assert "Signed in as" not in visitor.get("/").text
+
+
 def test_given_a_basket_when_another_customer_signs_in_then_what_the_first_one_left_is_not_shown(
     visitor: Visitor,
 ) -> None:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from http import HTTPStatus
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from flask import Flask, request
@@ -375,6 +376,7 @@ def sign_in(request: pytest.FixtureRequest, pool: Pool) -> Iterator[SignIn]:
             authorize_url=f"{url}/authorize",
             token_url=f"{url}/token",
             callback="http://127.0.0.1/callback",
+            home="http://127.0.0.1/",
             web_client="web",
             ops_client="ops",
             timeout=TIMEOUT,
@@ -405,3 +407,16 @@ def test_given_a_code_that_is_not_valid_when_redeemed_then_the_sign_in_is_refuse
 
 def test_given_a_state_then_the_url_of_the_sign_in_page_contains_it(sign_in: SignIn) -> None:
     assert "state=of-this-visitor" in sign_in.url("of-this-visitor", "verifier", staff=False)
+
+
+@pytest.mark.parametrize("staff", [False, True], ids=["customer", "staff"])
+def test_given_a_sign_out_then_its_url_leads_to_the_same_user_pool_and_not_to_the_sign_in(
+    sign_in: SignIn, staff: bool
+) -> None:
+    leave, enter = urlsplit(sign_in.leave_url(staff=staff)), urlsplit(sign_in.url("s", "v", staff=staff))
+
+    assert leave.netloc == enter.netloc
+    assert leave.path != enter.path
+    if isinstance(sign_in, CognitoSignIn):
+        asked = {"client_id": ["ops" if staff else "web"], "logout_uri": ["http://127.0.0.1/"]}
+        assert (leave.path, parse_qs(leave.query)) == ("/logout", asked)
