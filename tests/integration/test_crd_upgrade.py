@@ -209,7 +209,7 @@ def test_given_fifty_shopservices_of_the_first_release_when_helm_upgrades_and_ro
     for each in NAMESPACES:
         site.cluster.namespace(each)
         site.populate(each)
-    before = {each: wait_for(lambda each=each: site.pods(each)) for each in NAMESPACES}
+    before = wait_for(lambda: {each: site.pods(each) for each in NAMESPACES})
     shops = [(namespace, name) for namespace in NAMESPACES for name in NAMES]
     specs = {shop: site.cluster.get("ShopService", *shop)["spec"] for shop in shops}
     assert len(specs) == 50
