@@ -35,7 +35,7 @@ DROPPED: Final = "containerName"
 SHOPSERVICES: Final = list(yaml.safe_load_all((FIRST / "v0.1.0-shopservices.yaml").read_text()))
 NAMES: Final = [each["metadata"]["name"] for each in SHOPSERVICES]
 NAMESPACES: Final = [f"shop-{number}" for number in range(10)]
-"""Each has all ShopServices: fifty in total."""
+"""All ShopServices are in every one of them: fifty in total."""
 
 
 @dataclass(frozen=True)
