@@ -77,7 +77,9 @@ bench-shop: .venv tools ## Measure CPU, memory and AWS calls of the shop, in abo
 
 .PHONY: pictures
 pictures: .venv ## Take the pictures of the documentation on the local node, in about 20 minutes
-	PICTURES=1 $(PYTEST) --timeout=900 tests/e2e/test_ui.py tests/e2e/test_dashboard.py
+	PICTURES=1 $(PYTEST) --timeout=900 tests/e2e/test_ui.py
+	$(MAKE) load SECONDS=240 CUSTOMERS=4
+	PICTURES=1 $(PYTEST) --timeout=900 tests/e2e/test_dashboard.py
 	PICTURES=1 $(PYTEST) tests/services/storefront/test_browser.py
 	$(BIN)/python dev/bench scaling
 

@@ -80,28 +80,28 @@ def of_order(spans: Iterable[SpanRecord], order_id: str) -> list[SpanRecord]:
 
 SHIPPED: Final = """\
 order POST /orders
+  order publish shop.order.accepted.v1
   order relay
     order SFN.StartExecution
       order process CheckOrder
       order process CompleteOrder
+        order publish shop.order.shipped.v1
         order relay
-          order publish shop.order.shipped.v1
       order process ConfirmOrder
       payment process ChargePayment
         payment call payment-provider
+        payment publish shop.payment.charged.v1
         payment relay
-          payment publish shop.payment.charged.v1
       product process CommitStock
+        product publish shop.stock.committed.v1
         product relay
-          product publish shop.stock.committed.v1
       product process ReserveStock
+        product publish shop.stock.reserved.v1
         product relay
-          product publish shop.stock.reserved.v1
       shipping process CreateShipment
         shipping call carrier
-        shipping relay
-          shipping publish shop.shipment.booked.v1
-    order publish shop.order.accepted.v1"""
+        shipping publish shop.shipment.booked.v1
+        shipping relay"""
 """An order that is paid and shipped."""
 
 REDELIVERED: Final = SHIPPED.replace("process ChargePayment", "process ChargePayment (delivery 2)")
@@ -109,54 +109,54 @@ REDELIVERED: Final = SHIPPED.replace("process ChargePayment", "process ChargePay
 
 DECLINED: Final = """\
 order POST /orders
+  order publish shop.order.accepted.v1
   order relay
     order SFN.StartExecution
       order process CancelOrder
+        order publish shop.order.rejected.v1
         order relay
-          order publish shop.order.rejected.v1
       order process CheckOrder
       payment process ChargePayment
         payment call payment-provider !
+        payment publish shop.payment.declined.v1
         payment relay
-          payment publish shop.payment.declined.v1
       product process ReleaseStock
+        product publish shop.stock.released.v1
         product relay
-          product publish shop.stock.released.v1
       product process ReserveStock
-        product relay
-          product publish shop.stock.reserved.v1
-    order publish shop.order.accepted.v1"""
+        product publish shop.stock.reserved.v1
+        product relay"""
 """An order with the token tok_decline."""
 
 COMPENSATED: Final = """\
 order POST /orders
+  order publish shop.order.accepted.v1
   order relay
     order SFN.StartExecution
       order process CancelOrder
+        order publish shop.order.cancelled.v1
         order relay
-          order publish shop.order.cancelled.v1
       order process CheckOrder
       order process ConfirmOrder
       order process StartCancelling
       payment process ChargePayment
         payment call payment-provider
+        payment publish shop.payment.charged.v1
         payment relay
-          payment publish shop.payment.charged.v1
       payment process RefundPayment
         payment call payment-provider
+        payment publish shop.payment.refunded.v1
         payment relay
-          payment publish shop.payment.refunded.v1
       product process ReleaseStock
+        product publish shop.stock.released.v1
         product relay
-          product publish shop.stock.released.v1
       product process ReserveStock
+        product publish shop.stock.reserved.v1
         product relay
-          product publish shop.stock.reserved.v1
       shipping process CreateShipment
         shipping call carrier !
-        shipping relay
-          shipping publish shop.shipment.refused.v1
-    order publish shop.order.accepted.v1"""
+        shipping publish shop.shipment.refused.v1
+        shipping relay"""
 """An order with the postal code 00000: it is charged, no carrier takes it, and it is refunded."""
 
 ENDINGS: Final = {

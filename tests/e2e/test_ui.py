@@ -173,10 +173,8 @@ def test_given_an_undone_order_when_its_page_is_opened_then_it_shows_both_lanes_
 def test_given_an_order_that_waits_for_a_service_when_the_service_is_back_then_its_open_page_shows_it_shipped(
     console: Console, cluster: Cluster, shop: Shop
 ) -> None:
-    workers = cluster.get("shopservice", "shipping", "-n", "shop")["spec"]["workers"]
     with console.visitor() as visitor:
-        with _patched(cluster, "shipping", {"workers": None}, {"workers": workers}):
-            wait_for(lambda: not cluster.pods("shipping", "worker-consumer"), 60, what="no consumer")
+        with cluster.stopped_worker("shipping", "consumer"):
             order = shop.place(shop.products()[4]["sku"])
             page = visitor.opens(f"/orders/{order}")
             step = page.locator("section[aria-labelledby=forward] li").filter(has_text="CreateShipment")

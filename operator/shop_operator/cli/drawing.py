@@ -21,8 +21,11 @@ _HEIGHT: Final = 52
 _ACROSS: Final = 150
 _DOWN: Final = 28
 _MARGIN: Final = 16
+_LONGEST_NAME: Final = 20
+"""Characters of the longest bold line that fits into a node."""
 _LONGEST: Final = 24
-"""Characters of the longest line that fits into a node."""
+"""The same of a line that is not bold."""
+_LABEL_HEIGHT: Final = 12
 _LONGEST_LABEL: Final = 22
 """Characters of the longest label that fits between two columns."""
 _FONT: Final = 'font-family="sans-serif" font-size="13" fill="currentColor"'
@@ -84,9 +87,7 @@ def _content(drawn: Graph, placed: Layout[Key]) -> Iterator[str]:
     for stops, words in drawn_edges:
         yield _edge(stops, words)
     # Above all lines.
-    for stops, words in drawn_edges:
-        if words != [WORKER]:
-            yield _label(stops, words)
+    yield from _labels((stops, words) for stops, words in drawn_edges if words != [WORKER])
     for node in drawn.nodes.values():
         yield from _node(node, _corner(placed.slots[node.key]))
 
@@ -104,7 +105,7 @@ def _node(node: Node, place: Place) -> Iterator[str]:
     full = f"{node.namespace}/{node.name}" if node.namespace else node.name
     yield f'<g class="node {state}"><title>{_text(f"{node.kind} {full}: {note}")}</title>'
     yield f'<rect x="{x}" y="{y}" width="{_WIDTH}" height="{_HEIGHT}" rx="6" fill="none" stroke="currentColor"{dashed}/>'
-    yield f'<text x="{x + 12}" y="{y + 22}" font-weight="bold">{_text(_cut(node.name, _LONGEST))}</text>'
+    yield f'<text x="{x + 12}" y="{y + 22}" font-weight="bold">{_text(_cut(node.name, _LONGEST_NAME))}</text>'
     yield f'<text x="{x + 12}" y="{y + 40}">{_text(_cut(note, _LONGEST))}</text></g>'
 
 
@@ -152,19 +153,27 @@ def _edge(stops: Sequence[Place], labels: Sequence[str]) -> str:
     )
 
 
-def _label(stops: Sequence[Place], labels: Sequence[str]) -> str:
-    """The first label, at the end of the first stretch: there, each line has a height of its own."""
-    start, first = stops[0], stops[1]
-    back = _goes_back(stops)
-    (x, y), anchor = (
-        ((start[0] + 8, start[1] - 6), "start") if back else ((first[0] - 10, first[1] - 4), "end")
-    )
-    more = f" +{len(labels) - 1}" if len(labels) > 1 else ""
-    shown = _cut(labels[0], _LONGEST_LABEL - len(more)) + more
-    return (
-        f'<text class="label" x="{x}" y="{y}" font-size="11" text-anchor="{anchor}" aria-hidden="true">'
-        f"{_text(shown)}</text>"
-    )
+def _labels(edges: Iterable[tuple[Sequence[Place], Sequence[str]]]) -> Iterator[str]:
+    """The first label of each edge, at the end of its first stretch. One label stands for equal ones that would overlap."""
+    heights: dict[tuple[int, str], int] = {}
+    for stops, labels in sorted(edges, key=lambda edge: _label_place(edge[0])):
+        x, y = _label_place(stops)
+        more = f" +{len(labels) - 1}" if len(labels) > 1 else ""
+        shown = _cut(labels[0], _LONGEST_LABEL - len(more)) + more
+        if y - heights.get((x, shown), y - _LABEL_HEIGHT) < _LABEL_HEIGHT:
+            continue
+        heights[x, shown] = y
+        anchor = "start" if _goes_back(stops) else "end"
+        yield (
+            f'<text class="label" x="{x}" y="{y}" font-size="11" text-anchor="{anchor}" aria-hidden="true">'
+            f"{_text(shown)}</text>"
+        )
+
+
+def _label_place(stops: Sequence[Place]) -> Place:
+    """The place of a label: there, each line has a height of its own."""
+    (x1, y1), (x2, y2) = stops[0], stops[1]
+    return (x1 + 8, y1 - 6) if _goes_back(stops) else (x2 - 10, y2 - 4)
 
 
 def _goes_back(stops: Sequence[Place]) -> bool:

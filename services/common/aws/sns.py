@@ -1,10 +1,11 @@
 """Publishes events to an SNS topic."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Final
 
 import orjson
-from opentelemetry.trace import SpanContext, SpanKind
+from opentelemetry.trace import Span, SpanKind
 
 from services.common.messaging.events import Event, NotPublished
 from services.common.telemetry import propagation, tracing
@@ -39,24 +40,33 @@ class SnsPublisher:
         self._topic_arn = topic_arn
 
     def publish(self, events: Sequence[Event]) -> None:
-        """As `events.Publisher.publish`."""
+        """As `events.Publisher.publish`. Each event has a span in its own trace, whatever else is published with it."""
         for batch in _batches(events):
-            causes = [propagation.remote(event.traceparent) for event, _ in batch]
-            with tracing.span(
-                _name({event.type for event, _ in batch}),
-                SpanKind.PRODUCER,
-                {
-                    "messaging.system": "aws.sns",
-                    "messaging.operation.name": "publish",
-                    "messaging.operation.type": "send",
-                    "messaging.destination.name": self._topic_arn.rsplit(":", 1)[-1],
-                    "messaging.batch.message_count": len(batch),
-                },
-                links=_of_other_traces(causes),
-            ):
-                for (event, entry), caused in zip(batch, causes, strict=True):
-                    entry["MessageAttributes"] = _attributes(event, caused)
+            with ExitStack() as spans:
+                for event, entry in batch:
+                    span = spans.enter_context(self._publishing(event, len(batch)))
+                    entry["MessageAttributes"] = _attributes(event, span)
                 self._publish([entry for _, entry in batch])
+
+    @contextmanager
+    def _publishing(self, event: Event, together: int) -> Iterator[Span]:
+        attributes: dict[str, tracing.Value] = {
+            "messaging.system": "aws.sns",
+            "messaging.operation.name": "publish",
+            "messaging.operation.type": "send",
+            "messaging.destination.name": self._topic_arn.rsplit(":", 1)[-1],
+            "messaging.message.id": event.id,
+            "messaging.batch.message_count": together,
+        }
+        caused = propagation.remote(event.traceparent)
+        span = tracing.opened(f"publish {event.type}", caused, attributes, kind=SpanKind.PRODUCER)
+        try:
+            yield span
+        except Exception as error:
+            tracing.fail(span, type(error).__qualname__)
+            raise
+        finally:
+            span.end()
 
     def _publish(self, batch: "Sequence[PublishBatchRequestEntryTypeDef]") -> None:
         left = batch
@@ -90,20 +100,9 @@ def _batches(events: Sequence[Event]) -> "Iterator[list[tuple[Event, PublishBatc
         yield batch
 
 
-def _name(types: set[str]) -> str:
-    return f"publish {types.pop()}" if len(types) == 1 else "publish"
-
-
-def _attributes(event: Event, caused: SpanContext | None) -> "dict[str, MessageAttributeValueTypeDef]":
-    """The attributes of a message. A batch is a step of one trace, and may contain events of others."""
-    is_of_other = caused is not None and caused.trace_id != tracing.current().trace_id
-    traceparent = event.traceparent if is_of_other else tracing.traceparent()
+def _attributes(event: Event, span: Span) -> "dict[str, MessageAttributeValueTypeDef]":
+    traceparent = tracing.traceparent_of(span.get_span_context())
     return {
         "type": {"DataType": "String", "StringValue": event.type},
         propagation.TRACEPARENT: {"DataType": "String", "StringValue": traceparent},
     }
-
-
-def _of_other_traces(causes: Sequence[SpanContext | None]) -> list[SpanContext]:
-    own = tracing.current().trace_id
-    return list({each.span_id: each for each in causes if each and each.trace_id != own}.values())

@@ -95,9 +95,15 @@ def untraced(parent: SpanContext | None = None, **fields: str) -> AbstractContex
     return resumed(NonRecordingSpan(parent or _new_context()), **fields)
 
 
-def opened(name: str, parent: SpanContext | None = None, attributes: Attributes | None = None) -> Span:
+def opened(
+    name: str,
+    parent: SpanContext | None = None,
+    attributes: Attributes | None = None,
+    *,
+    kind: SpanKind = SpanKind.INTERNAL,
+) -> Span:
     """As `traced`, for work that is done in several parts, see `resumed`. The caller ends the span."""
-    return _begun(name, parent, SpanKind.INTERNAL, attributes, ())
+    return _begun(name, parent, kind, attributes, ())
 
 
 @contextmanager

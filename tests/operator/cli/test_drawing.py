@@ -117,6 +117,17 @@ def test_given_edges_to_one_node_when_they_are_drawn_then_their_labels_do_not_ov
     assert len(heights) == 3
 
 
+def test_given_equal_labels_that_would_overlap_when_they_are_drawn_then_one_stands_for_all() -> None:
+    gateways = [{"name": f"edge-{each}"} for each in range(8)]
+
+    drawing = parsed("\n".join(svg_lines(graph([shopservice(gateways=gateways, routes=[{"path": "/"}])]))))
+
+    labels = [each for each in drawing.iter(f"{SVG}text") if each.attrib.get("class") == "label"]
+    heights = sorted(int(each.attrib["y"]) for each in labels)
+    assert 1 < len(heights) < 8
+    assert all(below - above >= int(labels[0].attrib["font-size"]) for above, below in pairwise(heights))
+
+
 def test_given_the_svg_output_when_graph_runs_then_it_prints_the_picture(
     server: Server, program: Program
 ) -> None:

@@ -219,7 +219,7 @@ def an_event(traceparent: str) -> Event:
     return Event("thing.made.v1", "/things", "1", {"address": "Evergreen Terrace"}, traceparent=traceparent)
 
 
-def test_given_events_of_two_traces_when_they_are_published_at_once_then_each_continues_its_own_and_one_is_linked(
+def test_given_events_of_two_traces_when_they_are_published_at_once_then_each_has_a_span_in_its_own_trace(
     recorded: Recorded,
 ) -> None:
     sns = Mock()
@@ -228,14 +228,29 @@ def test_given_events_of_two_traces_when_they_are_published_at_once_then_each_co
     with tracing.traced("work", propagation.remote(TRACEPARENT)):
         publisher.publish([an_event(TRACEPARENT), an_event(OTHER)])
 
-    span = recorded.named("publish thing.made.v1")
+    # The last one that began ends first.
+    spans = [each for each in reversed(recorded.spans) if each.name == "publish thing.made.v1"]
     entries = sns.publish_batch.call_args.kwargs["PublishBatchRequestEntries"]
-    own, other = (each["MessageAttributes"]["traceparent"]["StringValue"] for each in entries)
-    assert (own.split("-")[2], other) == (span.span_id, OTHER)
-    assert span.kind == "producer"
-    assert span.links == (("1" * 32, "2" * 16),)
-    assert span.attributes["messaging.batch.message_count"] == 2
-    assert "Evergreen" not in repr(span)
+    named = [each["MessageAttributes"]["traceparent"]["StringValue"].split("-") for each in entries]
+    assert [(each.trace_id, each.parent_id) for each in spans] == [(TRACE, SPAN), ("1" * 32, "2" * 16)]
+    assert [each[1:3] for each in named] == [[each.trace_id, each.span_id] for each in spans]
+    assert {(each.kind, each.attributes["messaging.batch.message_count"]) for each in spans} == {
+        ("producer", 2)
+    }
+    assert "Evergreen" not in repr(spans)
+
+
+def test_given_a_batch_that_fails_when_it_is_published_then_the_span_of_each_event_has_failed(
+    recorded: Recorded,
+) -> None:
+    sns = Mock()
+    sns.publish_batch.side_effect = ConnectionError
+    publisher = SnsPublisher(sns, "arn:aws:sns:eu-central-1:1:things")
+
+    with pytest.raises(ConnectionError):
+        publisher.publish([an_event(TRACEPARENT), an_event(OTHER)])
+
+    assert [each.failed for each in recorded.spans] == [True, True]
 
 
 def test_given_a_message_that_is_sent_when_it_is_recorded_then_it_names_the_span_in_both_formats(
