@@ -3,7 +3,7 @@
 from http import HTTPStatus
 from typing import Annotated
 
-from flask import Flask, Response
+from flask import Flask, Response, request
 from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, Field
 
@@ -11,6 +11,7 @@ from services.common.http import cursor, web
 from services.product import handlers
 from services.product.domain import Stocked
 from services.product.ports import Catalogue, Search
+from services.product.recent import KEPT, Recent
 
 VERSION = "1.0.0"
 MOST_LISTED, USUALLY_LISTED = 100, 20
@@ -82,6 +83,7 @@ class SkuPath(web.Parameters):
 def create(catalogue: Catalogue) -> Flask:
     """The API as a WSGI application."""
     blueprint = web.blueprint("product", __name__, TAG)
+    recent = Recent()
 
     @blueprint.get("/products", summary="Search products", responses={HTTPStatus.OK: ProductsOut})
     def list_products(query: ProductQuery) -> Response:
@@ -103,8 +105,14 @@ def create(catalogue: Catalogue) -> Flask:
         responses={HTTPStatus.OK: ProductOut, **web.problems(HTTPStatus.NOT_FOUND)},
     )
     def show_product(path: SkuPath) -> Response:
-        """Returns a product with its current price and stock."""
-        return web.json_response(_product(handlers.show_product(path.sku, catalogue=catalogue)))
+        """Returns a product with its price and stock, at most a second old. With If-None-Match, 304 if it is unchanged."""
+        shown = recent.get(
+            path.sku, lambda: web.json_bytes(_product(handlers.show_product(path.sku, catalogue=catalogue)))
+        )
+        headers = {"ETag": shown.etag, "Cache-Control": f"max-age={KEPT:.0f}"}
+        if request.if_none_match.contains_weak(shown.etag.strip('"')):
+            return Response(status=HTTPStatus.NOT_MODIFIED, headers=headers)
+        return Response(shown.body, HTTPStatus.OK, headers, content_type="application/json")
 
     @blueprint.get(
         "/inventory/<string:sku>",

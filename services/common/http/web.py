@@ -335,9 +335,12 @@ def json_response(
     body: Any, status: int = HTTPStatus.OK, headers: Mapping[str, str] | None = None
 ) -> Response:
     """A JSON response. Pydantic models in the body become objects."""
-    return Response(
-        orjson.dumps(body, default=_plain), int(status), dict(headers or {}), content_type="application/json"
-    )
+    return Response(json_bytes(body), int(status), dict(headers or {}), content_type="application/json")
+
+
+def json_bytes(body: Any) -> bytes:
+    """The body of a JSON response. Pydantic models become objects."""
+    return orjson.dumps(body, default=_plain)
 
 
 def problem(

@@ -65,6 +65,22 @@ def test_given_a_product_when_it_and_its_stock_are_requested_then_they_are_retur
     assert get(client, "/inventory/TEA") == {"sku": "TEA", "available": 3, "reserved": 0, "sold": 0}
 
 
+@pytest.mark.parametrize(
+    ("tag", "status"),
+    [(None, HTTPStatus.NOT_MODIFIED), ('"another"', HTTPStatus.OK)],
+    ids=["of the response", "another"],
+)
+def test_given_the_tag_of_a_product_when_it_is_requested_again_then_the_body_is_sent_only_if_it_has_changed(
+    client: FlaskClient, tag: str | None, status: HTTPStatus
+) -> None:
+    first = client.get("/products/TEA")
+
+    again = client.get("/products/TEA", headers={"If-None-Match": tag or first.headers["ETag"]})
+
+    assert (again.status_code, bool(again.data)) == (status, status is HTTPStatus.OK)
+    assert (again.headers["ETag"], again.headers["Cache-Control"]) == (first.headers["ETag"], "max-age=1")
+
+
 @pytest.mark.parametrize("path", ["/products/none", "/inventory/none"])
 def test_given_an_unknown_sku_when_the_product_or_its_stock_is_requested_then_it_is_not_found(
     client: FlaskClient, path: str

@@ -1,13 +1,13 @@
 """The search: its matches, their order, and the age of the index."""
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from services.product.ports import Search
 from services.product.search import FRESH, LONGEST, SETTLING, Entry, Index, Searchable
+from tests.waiting import wait_for
 
 CUP = Entry("CUP-1", "Espresso Cup", "cups")
 CAFE = Entry("CAF-1", "Café Crème", "coffee")
@@ -21,7 +21,7 @@ class Shelf:
         self.version = 1
         self.reads = 0
         self.time = 1000.0
-        self.searchable = Searchable(lambda: self.version, self.read, lambda: self.time)
+        self.searchable = Searchable(lambda: self.version, self.read, lambda: self.time, lambda work: work())
 
     def read(self) -> list[Entry]:
         self.reads += 1
@@ -122,9 +122,10 @@ def test_given_a_change_without_a_new_version_when_the_longest_interval_has_pass
     assert shelf.skus() == ("CAF-1", "CUP-1")
 
 
-def test_given_a_slow_refresh_when_others_search_then_they_use_the_previous_index() -> None:
+def test_given_a_slow_update_when_products_are_searched_then_no_search_waits_for_it() -> None:
     shelf = Shelf()
-    shelf.skus()
+    searchable = Searchable(lambda: shelf.version, shelf.read, lambda: shelf.time)
+    searchable.index()
     shelf.time += FRESH
     begun, go_on = threading.Event(), threading.Event()
 
@@ -133,10 +134,39 @@ def test_given_a_slow_refresh_when_others_search_then_they_use_the_previous_inde
         assert go_on.wait(10)
         return [CAFE]
 
-    shelf.searchable._entries = slow
-    with ThreadPoolExecutor(1) as pool:
-        renewing = pool.submit(shelf.skus)
-        assert begun.wait(10)
-        assert shelf.skus() == ("CUP-1",)
-        go_on.set()
-        assert renewing.result(10) == ("CAF-1",)
+    searchable._entries = slow
+    for _ in range(3):
+        assert searchable.index().find(Search(), None, 10).skus == ("CUP-1",)
+    assert begun.wait(10)
+    go_on.set()
+
+    wait_for(lambda: searchable.index().find(Search(), None, 10).skus == ("CAF-1",))
+
+
+def test_given_a_table_that_cannot_be_read_when_products_are_searched_then_the_previous_index_is_used() -> (
+    None
+):
+    shelf = Shelf()
+    shelf.skus()
+    shelf.time += FRESH
+    read = shelf.searchable._entries
+
+    def away() -> list[Entry]:
+        raise ConnectionError
+
+    shelf.searchable._entries = away
+    assert shelf.skus() == ("CUP-1",)
+
+    shelf.searchable._entries = read
+    shelf.products.append(CAFE)
+    assert shelf.skus() == ("CAF-1", "CUP-1")
+
+
+def test_given_words_at_the_borders_of_texts_when_they_are_searched_then_no_match_spans_two_products() -> (
+    None
+):
+    index = Index([Entry("A-1", "Cup", "x"), Entry("B-1", "Tea", "x")])
+
+    assert index.find(Search(("1tea",)), None, 10).skus == ()
+    assert index.find(Search(("tea", "1")), None, 10).skus == ("B-1",)
+    assert index.find(Search(("cup", "b-1")), None, 10).skus == ()
