@@ -16,6 +16,8 @@ from typing import Any
 import httpx
 import pytest
 
+from services.common.aws.outbox import DynamoOutbox
+from services.common.messaging.outbox import OutboxRecord
 from shopdev.checkout import SERVICES
 from shopdev.clients import Clients
 from shopdev.cloudformation import stacks
@@ -132,6 +134,14 @@ def poison(shop: Shop) -> None:
         until(partial(calls, shop, shop.credentials[service]["AWS_ACCESS_KEY_ID"], "ChangeMessageVisibility"))
 
 
+def crash(shop: Shop) -> None:
+    """A record in each outbox, as a process that was killed leaves it: a relay finds and claims it."""
+    dynamodb = shop.clients.dynamodb
+    for service in SERVICES:
+        DynamoOutbox(dynamodb, shop.outputs[service]["Table"]).transact([], OutboxRecord(()))
+        until(partial(calls, shop, shop.credentials[service]["AWS_ACCESS_KEY_ID"], "UpdateItem"))
+
+
 def redrive(shop: Shop) -> None:
     """A dead letter of each service is redriven, as in a pod of the service."""
     for service in SERVICES:
@@ -184,6 +194,7 @@ def shop(log: list[str]) -> Iterator[Shop]:
         with Customer(shop.api_url, shop.token("bob")) as customer:
             every_question(customer)
         poison(shop)
+        crash(shop)
         redrive(shop)
         yield shop
     sys.stderr.write("\n".join(log[-200:]))
