@@ -2,8 +2,8 @@
 
 DynamoDB has no substring search: a filter reads the whole catalog for every page, which is slow and expensive. Each process
 therefore keeps the searchable texts in memory (a few hundred kilobytes for thousands of products), and checks once per second
-whether the catalog has changed. No search waits for this: a thread updates the index while searches use the previous one. The
-products of a page, including their stock, are always read from the table.
+whether the catalog has changed. While products are being searched, no search waits for this: a thread updates the index, and
+searches use the previous one. The products of a page, including their stock, are always read from the table.
 """
 
 import threading
@@ -21,6 +21,8 @@ log = logs.logger(__name__)
 
 # Seconds between two checks for changes.
 FRESH = 1.0
+# Seconds without a check after which a search waits for one: without searches, the index may be hours old.
+IDLE = 2.0
 # Seconds after a change in which every check reads the catalog, because the index of the table is updated with a delay.
 SETTLING = 5.0
 # Maximum age of the index in seconds: a process may crash between writing a product and recording the change.
@@ -115,13 +117,18 @@ class Searchable:
         self._seen = -1
 
     def index(self) -> Index:
-        """The index. Only the first search of a process waits for it. Later ones have it updated, and use the previous one."""
+        """The index. A search has it updated and uses the previous one, unless there is none, or it is too old to be shown."""
         if self._index is None:
             with self._lock:
                 if self._index is None:
                     self._index = self._up_to_date(None)
-        elif not self._is_fresh() and self._lock.acquire(blocking=False):
-            self._run(self._update)
+            return self._index
+        age = self._monotonic() - self._checked
+        if age >= FRESH and self._lock.acquire(blocking=False):
+            if age < IDLE:
+                self._run(self._update)
+            else:
+                self._update()
         return self._index
 
     def _update(self) -> None:
@@ -132,9 +139,6 @@ class Searchable:
             log.warning("index_not_updated", error=repr(error))
         finally:
             self._lock.release()
-
-    def _is_fresh(self) -> bool:
-        return self._monotonic() - self._checked < FRESH
 
     def _up_to_date(self, index: Index | None) -> Index:
         now = self._monotonic()

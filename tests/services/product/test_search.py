@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.product.ports import Search
-from services.product.search import FRESH, LONGEST, SETTLING, Entry, Index, Searchable
+from services.product.search import FRESH, IDLE, LONGEST, SETTLING, Entry, Index, Searchable
 from tests.waiting import wait_for
 
 CUP = Entry("CUP-1", "Espresso Cup", "cups")
@@ -141,6 +141,20 @@ def test_given_a_slow_update_when_products_are_searched_then_no_search_waits_for
     go_on.set()
 
     wait_for(lambda: searchable.index().find(Search(), None, 10).skus == ("CAF-1",))
+
+
+def test_given_an_index_that_was_not_checked_for_seconds_when_products_are_searched_then_the_search_waits() -> (
+    None
+):
+    shelf, threads = Shelf(), list[object]()
+    searchable = Searchable(lambda: shelf.version, shelf.read, lambda: shelf.time, threads.append)
+    searchable.index()
+    shelf.products.append(CAFE)
+    shelf.version += 1
+    shelf.time += IDLE
+
+    assert searchable.index().find(Search(), None, 10).skus == ("CAF-1", "CUP-1")
+    assert threads == []
 
 
 def test_given_a_table_that_cannot_be_read_when_products_are_searched_then_the_previous_index_is_used() -> (
