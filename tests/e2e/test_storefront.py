@@ -80,7 +80,8 @@ def test_given_a_customer_who_is_signed_in_when_the_pod_is_replaced_then_the_ses
         return len(ready) == len(before) and not before & {each["metadata"]["name"] for each in pods}
 
     wait_for(replaced, 90, what="another pod of the storefront")
-    visitor.opens("/account/orders")
+    # The gateway learns of the pod a moment after it is ready.
+    wait_for(lambda: visitor.opens("/account/orders").get_by_role("banner").count() == 1, 30, what="a page")
     expect(page.get_by_role("banner")).to_contain_text("Signed in as alice")
 
 
