@@ -188,17 +188,9 @@ class Relay:
             return False
 
     def _finish_begun(self) -> None:
-        """Finishes the records that were begun. Those of one trace in turn, so that each has a span that publishes it."""
         begun, self._begun = self._begun, []
-        while begun:
-            traces: set[int] = set()
-            together, later = list[_Begun](), list[_Begun]()
-            for each in begun:
-                trace_id = each.span.get_span_context().trace_id
-                (later if trace_id in traces else together).append(each)
-                traces.add(trace_id)
-            self._finish(together)
-            begun = later
+        if begun:
+            self._finish(begun)
 
     def _finish(self, begun: Sequence[_Begun]) -> bool:
         """Publishes the last events of records, and deletes the records. Returns whether all were sent."""

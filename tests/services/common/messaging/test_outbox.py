@@ -513,19 +513,6 @@ def test_given_events_of_several_records_when_the_relay_runs_then_they_are_publi
     assert pending(outbox) == []
 
 
-def test_given_two_records_of_one_trace_when_the_relay_runs_then_they_are_published_in_turn(
-    outbox: Outbox, add: Add
-) -> None:
-    topic, traceparent = Topic(), "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-    for number in range(2):
-        add(replace(a_fact(number), traceparent=traceparent))
-    add(a_fact(2))
-
-    run_once(Relay(outbox, {FACT: topic}))
-
-    assert topic.calls == [[0, 2], [1]]
-
-
 def test_given_a_message_before_the_events_of_a_record_when_the_relay_runs_then_it_is_sent_first_and_alone(
     outbox: Outbox, add: Add, told: Told
 ) -> None:
