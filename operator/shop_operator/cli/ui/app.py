@@ -13,7 +13,8 @@ from shop_operator.cli.ui import cluster_pages, order_pages
 from shop_operator.cli.ui.access import Access, protected
 from shop_operator.cli.ui.console import FAST, Console
 from shop_operator.cli.ui.live import Streams
-from shop_operator.cli.ui.views import money, overview
+from shop_operator.cli.ui.views import overview
+from shop_operator.cli.ui.views.amounts import amount
 from shop_operator.cli.ui.views.times import moment
 from shop_operator.cli.ui.views.waterfall import WIDTH
 from shop_operator.wording import printable, sentence
@@ -39,7 +40,7 @@ def create(console: Console, access: Access) -> Flask:
     app.before_request(access.check)
     app.after_request(protected)
     app.context_processor(lambda: _shell(console))
-    app.jinja_env.globals.update(amount=money.amount, sentence=sentence, moment=moment, bars=WIDTH)
+    app.jinja_env.globals.update(amount=amount, sentence=sentence, moment=moment, bars=WIDTH)
     app.register_error_handler(CliError, _problem)
     app.register_error_handler(HTTPException, _refusal)
     cluster_pages.add(app, console)

@@ -90,6 +90,15 @@ def test_given_a_confirmed_order_then_the_time_is_that_of_its_confirmation_and_i
     ]
 
 
+@pytest.mark.parametrize(("refunded", "note"), [(2500, "25.00 EUR"), (0, "nothing was charged")])
+def test_given_a_refund_then_its_step_states_the_amount(refunded: int, note: str) -> None:
+    records = Records(order("RESERVED", "CANCELLED"), payment("REFUNDED", refunded, refunded))
+
+    (refund,) = (each for each in path(records, NOW).undo if each.name == "RefundPayment")
+
+    assert (refund.status, refund.note) == ("done", note)
+
+
 def test_given_the_generated_workflow_then_it_contains_no_parameter_of_a_task() -> None:
     text = json.dumps([each.__dict__ for each in lanes().forward])
 

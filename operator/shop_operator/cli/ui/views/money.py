@@ -11,14 +11,6 @@ from shop_operator.cli.ui.views.saga import Records
 
 Document = Mapping[str, Any]
 
-# The currencies of ISO 4217 without decimal places, and those with three. The others have two.
-_NO_PLACES: Final = frozenset(
-    {
-        *("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG"),
-        *("RWF", "UGX", "UYI", "VND", "VUV", "XAF", "XOF", "XPF"),
-    }
-)
-_THREE_PLACES: Final = frozenset({"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"})
 _UNKNOWN: Final = "XXX"
 
 
@@ -81,12 +73,6 @@ def total(lines: Iterable[Money]) -> list[Money]:
                 settled=True,
             )
     return [sums[each] for each in sorted(sums)]
-
-
-def amount(minor: int, currency: str) -> str:
-    """An amount in its currency, such as 12.99 EUR."""
-    places = 0 if currency in _NO_PLACES else 3 if currency in _THREE_PLACES else 2
-    return f"{minor / 10**places:.{places}f} {currency}"
 
 
 @dataclass(frozen=True)

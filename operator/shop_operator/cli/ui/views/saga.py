@@ -12,6 +12,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Final
 
+from shop_operator.cli.ui.views.amounts import amount
 from shop_operator.cli.ui.views.times import Moment, moment
 
 Document = Mapping[str, Any]
@@ -258,12 +259,9 @@ def _cancel_shipment(records: Records) -> Trace:
 def _refund(records: Records) -> Trace:
     refunded = (records.payment or {}).get("refunded") or {}
     if records.paid("REFUNDED"):
-        return Trace(
-            "done",
-            note=f"{refunded.get('amount', 0)} {refunded.get('currency', '')}"
-            if refunded.get("amount")
-            else "nothing was charged",
-        )
+        is_some = refunded.get("amount", 0) > 0
+        note = amount(refunded["amount"], refunded["currency"]) if is_some else "nothing was charged"
+        return Trace("done", note=note)
     if records.paid("DECLINED"):
         return Trace("skipped")
     return Trace("skipped" if records.is_over and "payment" not in records.missing else "open")
