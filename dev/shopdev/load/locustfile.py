@@ -30,7 +30,9 @@ class Customer(HttpUser):  # type: ignore[misc]  # Locust is not in the environm
     def on_start(self) -> None:
         """Sign in, and read the list of products."""
         self.client.headers["Authorization"] = f"Bearer {access_token()}"
-        self.skus = [each["sku"] for each in self.client.get("/products?limit=20").json()["items"]]
+        self.skus = [
+            each["sku"] for each in self.client.get("/products?limit=20", name="/products").json()["items"]
+        ]
 
     @task(5)  # type: ignore[untyped-decorator]  # as above
     def browse(self) -> None:
@@ -47,8 +49,10 @@ class Customer(HttpUser):  # type: ignore[misc]  # Locust is not in the environm
             "shipping_address": ADDRESS,
         }
         headers = {"Idempotency-Key": str(uuid.uuid4())}
-        with self.client.post("/orders", json=order, headers=headers, catch_response=True) as answer:
+        with self.client.post(
+            "/orders", name="/orders", json=order, headers=headers, catch_response=True
+        ) as answer:
             if answer.status_code == HTTPStatus.UNAUTHORIZED:
                 self.client.headers["Authorization"] = f"Bearer {access_token()}"
                 answer.success()
-                self.client.post("/orders", json=order, headers=headers)
+                self.client.post("/orders", name="/orders", json=order, headers=headers)
