@@ -14,7 +14,7 @@ def state(of: State) -> str:
         State.PAID: _("Paid"),
         State.SHIPPED: _("Shipped"),
         State.CANCELLING: _("Being cancelled"),
-        State.REJECTED: _("Not carried out"),
+        State.REJECTED: _("Not fulfilled"),
         State.CANCELLED: _("Cancelled"),
     }[of]
 
@@ -35,9 +35,9 @@ def reason(why: Reason) -> str:
         Reason.CUSTOMER: _("You cancelled the order."),
         Reason.OUT_OF_STOCK: _("A product was sold out before the shop could reserve it for you."),
         Reason.DECLINED: _("The payment was declined. Ask your bank, or order again with another card."),
-        Reason.UNANSWERED: _("The payment provider did not answer in time."),
+        Reason.UNANSWERED: _("The payment provider did not respond in time."),
         Reason.NOT_SHIPPED: _("The carrier does not deliver to this address. Check it, and order again."),
-        Reason.OTHER: _("The shop could not carry out the order."),
+        Reason.OTHER: _("The shop could not fulfill the order."),
     }[why]
 
 
@@ -70,7 +70,7 @@ def card(token: str) -> tuple[str, str]:
         "tok_approve": (_("Card that works"), _("The order is charged and shipped.")),
         "tok_decline": (_("Card that is declined"), _("The order ends, and the products are released.")),
         "tok_timeout": (
-            _("Payment provider that does not answer"),
+            _("Payment provider that does not respond"),
             _("After several attempts, the order ends, and the products are released."),
         ),
         "tok_charge_then_timeout": (

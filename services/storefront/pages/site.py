@@ -137,7 +137,7 @@ def _add_errors(app: Flask) -> None:
         return _problem(
             HTTPStatus.UNAUTHORIZED,
             title,
-            _("For this page, the shop needs to know who you are. Your basket is kept."),
+            _("Sign in to open this page. Your basket is kept."),
             sign_in=back_to,
         )
 
@@ -166,7 +166,7 @@ def _add_errors(app: Flask) -> None:
         return _problem(
             HTTPStatus.INTERNAL_SERVER_ERROR,
             _("Something went wrong"),
-            _("This is a defect of the shop. Try again; if it happens again, report the number below."),
+            _("This is an error in the shop. Try again; if it happens again, report the number below."),
             again=request.method == "GET",
         )
 

@@ -35,7 +35,7 @@ def add(app: Flask, parts: Parts) -> None:
             try:
                 return go_to(f"/account/orders/{uuid.UUID(wanted)}")
             except ValueError:
-                return _shown(parts, HTTPStatus.BAD_REQUEST, wanted, _("This is not the ID of an order."))
+                return _shown(parts, HTTPStatus.BAD_REQUEST, wanted, _("This is not an order ID."))
         return _shown(parts, HTTPStatus.OK)
 
 
