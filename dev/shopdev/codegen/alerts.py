@@ -23,18 +23,18 @@ _OBJECTIVES: Final = "../how-to/respond-to-an-alert.md"
 _HEAD: Final = """\
 # Alerts and alarms
 
-Generated from the charts and the templates of the stacks by `make generate`. Each name of a Prometheus alert links to what to do.
+Generated from the charts and the templates of the stacks by `make generate`. The name of each Prometheus alert links to its runbook.
 
 ## Prometheus
 
-`monitoring.rules.enabled` of charts/shop-operator and of charts/shop creates a PrometheusRule
+The value `monitoring.rules.enabled` of charts/shop-operator and of charts/shop creates a PrometheusRule
 ([Monitor the operator](../how-to/monitor-the-operator.md), [Monitor and repair orders](../how-to/look-after-orders.md)).
 
 | alert | severity | after | fires when |
 |---|---|---|---|
 """
 _SLOS: Final = f"""
-The operator renders these alerts for each objective in `monitoring.slos` of a ShopService. Those of the shop are in `manifests/slo.yaml`
+The operator renders these alerts for each objective in `monitoring.slos` of a ShopService. `manifests/slo.yaml` contains those of the shop
 ([Set objectives](../how-to/set-objectives.md)).
 
 | alert | severity | fires when |
@@ -46,7 +46,7 @@ The operator renders these alerts for each objective in `monitoring.slos` of a S
 _CLOUDWATCH: Final = """
 ## CloudWatch
 
-`make aws-deploy` creates these alarms. They are sent to the topic of `AlarmTopicArn`
+`make aws-deploy` creates these alarms. CloudWatch sends them to the topic in the parameter `AlarmTopicArn`
 ([Alarms](../how-to/look-after-orders.md#alarms)). `PREFIX` is the prefix of the stacks.
 
 | alarm | stack | meaning, and what to do |

@@ -16,7 +16,7 @@ _OF_EVERY_RESULT: Final = frozenset({"order_id"})
 _HEAD: Final = """\
 # Messages
 
-Generated from the JSON Schemas in `services/*/contracts` by `make generate`. The services exchange two kinds of messages. Every message is
+Generated from the JSON Schemas in `services/*/contracts` by `make generate`. The services exchange events and tasks. Every message is
 delivered at least once, in any order, and possibly late, so a receiver must be idempotent
 ([Consistency and idempotency](../explanation/consistency.md)). Receivers ignore members that they do not know.
 
@@ -26,26 +26,26 @@ To add a message, see [Add a message](../../CONTRIBUTING.md#add-a-message). The 
 ## Events
 
 A service publishes events to its SNS topic (`PREFIX-SERVICE-facts`), as CloudEvents 1.0 in JSON. A subscription with raw message delivery
-gets the JSON as it is. A subscription can filter by the attribute `type` of the SNS message, or by the body, as in
-`manifests/aws/order.yaml`. Members of every event:
+receives the JSON unchanged. A subscription can filter by the attribute `type` of the SNS message, or by the body, as in
+`manifests/aws/order.yaml`. Every event has these members:
 
 | member | description |
 |---|---|
 | `specversion` | `1.0` |
 | `id` | ID of the event. An event that is published again has the same ID. |
 | `type` | Type with its version, such as `shop.order.accepted.v1`. A change that a receiver would not understand gets a new version. |
-| `source` | Service that published it, such as `/order`. |
+| `source` | Service that published the event, such as `/order`. |
 | `subject` | ID of the order or SKU of the product. |
 | `time` | Time of the event, as RFC 3339 in UTC. |
 | `datacontenttype` | `application/json` |
 | `traceparent` | W3C trace context. |
-| `data` | As below. |
+| `data` | Data of the event, described below. |
 """
 _TASKS: Final = """\
 ## Tasks
 
 The order workflow sends tasks to the SQS queue of a service (`PREFIX-SERVICE-tasks`), and waits. The service returns the result, or an
-error, to Step Functions with the task token. Members of every task:
+error, to Step Functions with the task token. Every task has these members:
 
 | member | description |
 |---|---|
