@@ -1,4 +1,4 @@
-"""A customer of a shop that has just been installed: waits for the catalogue, places an order and follows it."""
+"""A customer of a shop that has just been installed: waits for the catalog, places an order and follows it."""
 
 import time
 from collections.abc import Iterator, Mapping

@@ -59,7 +59,7 @@ class Backends:
             CommandError: when Jaeger has no trace of the order.
         """
         trace_id, spans = traces.of_order(self.jaeger, order_id)
-        say(f"Trace {trace_id} of order {order_id}: {len(spans)} spans, without calls of AWS:\n")
+        say(f"Trace {trace_id} of order {order_id}: {len(spans)} spans, without AWS calls:\n")
         for line in traces.tree(spans):
             say(line)
         asked = urllib.parse.urlencode(traces.query(order_id))

@@ -211,7 +211,7 @@ class CurrentContext:
         if found.returncode:
             raise CommandError(
                 f"the cluster has no GatewayClass {self.gateway_class!r}: install a Gateway API controller, or set "
-                "GATEWAY_CLASS to the one that you have"
+                "GATEWAY_CLASS to a GatewayClass of the cluster"
             )
 
     def deliver_images(self, tree: Path = ROOT, targets: Collection[str] = SOURCES) -> dict[str, Image]:
@@ -223,7 +223,7 @@ class CurrentContext:
         kind = re.fullmatch(r"kind-(.+)", self._context())
         if not self.registry and not kind:
             raise CommandError(
-                "this cluster pulls its images: set REGISTRY to a registry that its nodes can reach"
+                "images cannot be loaded into this cluster: set REGISTRY to a registry that its nodes can reach"
             )
         planned = images.plan(self.registry or "localhost", images.OFFICIAL_BASE, tree, targets)
         engine = images.build_with_engine(planned, images.OFFICIAL_BASE, self.env(), tree)

@@ -1,6 +1,6 @@
-"""`make load`: customers who browse and buy in the shop that runs, and a table of what they saw.
+"""`make load`: customers who browse and buy in the running shop, and a table of the responses.
 
-The shop is that of `make dev` or `make demo`: its address is in .dev/env. Exits with 1 if a request fails.
+The shop is that of `make dev` or `make demo`, with its address in .dev/env. Exits with 1 if a request fails.
 """
 
 import argparse
@@ -33,17 +33,19 @@ def main(argv: list[str] | None = None) -> int:
     chosen = parser.parse_args(argv)
     known = _addresses() | dict(os.environ)
     if "API_URL" not in known:
-        sys.stderr.write("dev/load: no shop runs here: run `make dev` in another terminal, or `make demo`\n")
+        sys.stderr.write("dev/load: no shop is running: run `make dev` in another terminal, or `make demo`\n")
         return 1
     if "AWS_ENDPOINT_URL" not in known:
         sys.stderr.write(
-            "dev/load: this shop runs on AWS, where a load costs money; it is meant for the emulator\n"
+            "dev/load: this shop runs on AWS, where a load costs money; run dev/load only with the emulator\n"
         )
         return 1
     if not LOCUST.is_file():
         sys.stderr.write("dev/load: Locust is not installed: run `make load`\n")
         return 1
-    say(f"{chosen.customers} customers at {known['API_URL']} for {chosen.seconds} s; Ctrl-C ends it earlier")
+    say(
+        f"{chosen.customers} customers at {known['API_URL']} for {chosen.seconds} s; press Ctrl-C to stop earlier"
+    )
     token = f"{sys.executable} {ROOT / 'dev' / 'token'} alice"
     done = subprocess.run(
         [
@@ -62,7 +64,7 @@ def main(argv: list[str] | None = None) -> int:
         check=False,
     )
     say(
-        "Next, while it runs again: `kubectl shop top -n shop` on Kubernetes, or the staff pages of the storefront"
+        "Next: during another run, watch `kubectl shop top -n shop` on Kubernetes, or the staff pages of the storefront"
     )
     return done.returncode
 

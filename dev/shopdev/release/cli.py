@@ -155,18 +155,18 @@ class Release:
                 f"run `dev/release {self.version.text} --prepare` and `make generate`, and commit"
             )
         if _git("status", "--porcelain").strip():
-            raise CommandError("the checkout has changes that are not committed: commit them before the tag")
+            raise CommandError("the checkout has uncommitted changes: commit them before you tag the commit")
         if self.version.tag not in _git("tag", "--points-at", "HEAD").split():
             raise CommandError(
                 f"HEAD does not have the tag {self.version.tag}: run `git tag --annotate {self.version.tag}`"
             )
         if options.without_images:
-            raise CommandError("a release has its images: publish without --without-images")
+            raise CommandError("a published release includes its images: omit --without-images")
         if options.registry == NO_REGISTRY:
             raise CommandError("REGISTRY is not set: set it to the registry, such as ghcr.io/OWNER")
         if options.downloads == NO_DOWNLOADS:
             raise CommandError(
-                "DOWNLOADS is not set: set it to the URL of the folder that will have the files"
+                "DOWNLOADS is not set: set it to the URL of the folder that will contain the files"
             )
         if not options.unsigned:
             self.signer = signing.find(options.cosign_key, os.environ, log=not options.no_log)
@@ -264,7 +264,7 @@ def _prepare(version: Version) -> None:
     must_follow(version, _git("tag", "--list").split())
     changed = tree.set_version(ROOT, version, _today())
     say("\n".join(changed) or "nothing to change")
-    say(f"Next: make generate, commit, and `git tag --annotate {version.tag}`")
+    say(f"Next: run `make generate`, commit, and run `git tag --annotate {version.tag}`")
 
 
 def _today() -> str:
