@@ -230,7 +230,7 @@ def _memory(machine: Machine, needed: Requirements) -> Iterator[Finding]:
         return
     text = f"{_size(machine.memory)} of memory are available; about {_size(needed.memory)} are required"
     if machine.memory < needed.memory:
-        yield Finding(Level.ERROR, text, "end other programs, or use a machine with more memory")
+        yield Finding(Level.ERROR, text, "stop other programs, or use a machine with more memory")
     else:
         yield Finding(Level.OK, text)
 
@@ -265,7 +265,7 @@ def _ports(machine: Machine, needed: Requirements) -> Iterator[Finding]:
         yield Finding(
             Level.WARNING,
             f"other processes listen on {', '.join(map(str, taken))}",
-            "nothing, unless you need these ports: the command prints the free ports that it uses instead",
+            "no action is required, unless you need these ports: the command prints the free ports that it uses instead",
         )
     elif needed.ports:
         yield Finding(Level.OK, f"the ports {', '.join(map(str, needed.ports))} are free")

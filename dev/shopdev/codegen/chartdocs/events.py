@@ -13,9 +13,9 @@ them with:
 
     kubectl get events -n NAMESPACE --field-selector involvedObject.kind=ShopService
 
-An Event with the reason and note of one of the last ten minutes does not create another object: it raises the count of the earlier one, at
-most once a minute. Events are best effort, and Kubernetes removes them after an hour by default: for the state of a ShopService, read its
-[conditions](conditions.md).
+If an Event repeats the reason and the note of an Event of the last ten minutes, the operator raises the count of the earlier one, at most
+once a minute, and creates no new object. Events are best effort, and Kubernetes removes them after an hour by default: for the state of a
+ShopService, read its [conditions](conditions.md).
 
 | reason | type | meaning | what to do |
 |---|---|---|---|

@@ -69,7 +69,7 @@ ROWS: Final = (
         "RolloutDegraded",
         STUCK,
         "Argo Rollouts cannot process a Rollout, or has stopped doing so, for the reason in the message.",
-        "Check that Argo Rollouts runs, its log, and that its plugin for the Gateway API is configured.",
+        "Check that Argo Rollouts is running and that its plugin for the Gateway API is configured, and read its log.",
         "kubectl describe rollout {child} -n {namespace}",
         warns=True,
     ),
