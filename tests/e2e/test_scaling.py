@@ -56,8 +56,10 @@ def test_given_load_on_the_product_service_then_the_autoscaler_raises_its_replic
     assert shop.products(), "still answering"
 
 
-MESSAGES: Final = 2000
+MESSAGES: Final = 8000
 MOST: Final = 4
+# So that the first scale-in is due while messages are left for longer than the autoscaler waits between two decisions, 15 s.
+PER_REPLICA: Final = 1500
 BURST: Final = "burst"
 WORKER: Final = f"{BURST}-consumer"
 # One of them is active at any time.
@@ -162,7 +164,7 @@ def _burst(_keda: None, cluster: Cluster, settings: dict[str, str], backlog: Bac
             "urlFrom": "TASKS_QUEUE_URL",
             "region": settings["AWS_REGION"],
             "endpoint": settings["AWS_ENDPOINT_URL"],
-            "messagesPerReplica": 300,
+            "messagesPerReplica": PER_REPLICA,
             "pollingSeconds": 2,
             "cooldownSeconds": 5,
             "fallback": {"replicas": 2, "failures": 1},

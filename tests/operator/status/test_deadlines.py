@@ -127,6 +127,30 @@ async def test_given_a_release_that_waits_for_a_user_when_it_lasts_then_no_time_
     assert world.condition("Stalled")["status"] == "False"
 
 
+async def test_given_a_release_that_a_user_aborts_when_argo_rollouts_has_not_processed_it_then_no_cause_is_reported_yet(
+    world: World,
+) -> None:
+    world.shop(rollout={"autoRollback": True, "canary": {"steps": [{"weight": 10, "pause": "2m"}]}})
+    await world.pass_()
+    state(world, [*DONE, {"type": "Available", "status": "True"}], **FULL)
+    seen = {"observedGeneration": "9", "workloadObservedGeneration": "9", "stableRS": "a", **FULL}
+    aborted = {**seen, "phase": "Paused", "message": "CanaryPauseStep", "currentStepIndex": 1, "abort": True}
+    world.see({**world.edit("Rollout"), "status": aborted})
+
+    await world.pass_()
+    ready = world.condition("Ready")
+    assert (ready["reason"], ready["message"].partition(": ")[2]) == (
+        "Canary",
+        "the new version is being withdrawn.",
+    )
+
+    message = "RolloutAborted: Rollout aborted update to revision 2"
+    world.see({**world.edit("Rollout"), "status": {**aborted, "phase": "Degraded", "message": message}})
+    await world.pass_()
+    assert world.condition("Ready")["reason"] == "CanaryAborted"
+    assert "Rollout aborted update to revision 2" in world.condition("Ready")["message"]
+
+
 UNCREATED = {
     "type": "Progressing",
     "status": "False",

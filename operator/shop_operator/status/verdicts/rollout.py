@@ -128,8 +128,15 @@ def _unobserved(rollout: _Rollout) -> Verdict | None:
     )
 
 
+def _aborting(rollout: _Rollout) -> Verdict | None:
+    """Until Argo Rollouts has processed a user's abort, its phase and message are those of the release."""
+    if not rollout.aborted or rollout.phase == _DEGRADED:
+        return None
+    return Verdict(ready=False, reason="Canary", message="the new version is being withdrawn")
+
+
 def _aborted(rollout: _Rollout) -> Verdict | None:
-    if not rollout.aborted and rollout.phase != _DEGRADED:
+    if rollout.phase != _DEGRADED:
         return None
     cause = clause(rollout.message.removeprefix(_WITHDRAWN)) or "no details reported"
     verdict = Verdict(ready=False, reason="RolloutDegraded", message=cause, stuck=True)
@@ -184,7 +191,17 @@ def _releasing(rollout: _Rollout) -> Verdict | None:
     return Verdict(ready=False, reason="Canary", message=f"{_share(rollout)}; {_wait(rollout)}")
 
 
-_CHAIN: Final = (_handing_back, _unobserved, _aborted, _diagnosed, _first, _complete, _idle, _releasing)
+_CHAIN: Final = (
+    _handing_back,
+    _unobserved,
+    _aborting,
+    _aborted,
+    _diagnosed,
+    _first,
+    _complete,
+    _idle,
+    _releasing,
+)
 
 
 def unobserved(children: Summaries) -> set[tuple[str, int, int]]:
