@@ -20,7 +20,7 @@ from services.common.values.money import Money
 from services.order import app, handlers, messages
 from services.order.config import Settings
 from services.order.ports import Orders, Products
-from services.order.relay import senders
+from services.order.senders import senders
 from services.order.workflow import StepFunctionsWorkflow
 
 Message = Mapping[str, Any]

@@ -5,7 +5,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from services.common.messaging.relay import Relay
-from services.order import relay
+from services.order.senders import senders
 from tests.services.memory import MemoryPublisher
 from tests.services.order.fakes import MemoryWorkflow
 from tests.services.order.world import World, wish
@@ -29,7 +29,7 @@ def publisher() -> MemoryPublisher:
 
 
 def drain(world: World, workflow: MemoryWorkflow, publisher: MemoryPublisher) -> None:
-    teller = Relay(world.outbox, relay.senders(workflow, publisher))
+    teller = Relay(world.outbox, senders(workflow, publisher))
     for record in world.outbox.pending(100):
         teller.relay(record)
 
