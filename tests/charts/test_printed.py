@@ -135,6 +135,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             cluster.kubectl("apply", "-n", "shop", "-f", "-", stdin=yaml.safe_dump(shopservice(name)))
             cluster.kubectl("create", "deployment", name, "--image=shop-sample:0.1.0", "-n", "shop")
             cluster.kubectl("label", "deployment", name, f"shopservice.dev/name={name}", "-n", "shop")
+        cluster.kubectl("create", "deployment", "payment-consumer", "--image=shop-sample:0.1.0", "-n", "shop")
         reconciler = ("cronjob", "shop-reconciler", "--image=shop-sample:0.1.0", "--schedule=*/5 * * * *")
         cluster.kubectl("create", *reconciler, "-n", "shop")
         yield found

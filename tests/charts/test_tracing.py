@@ -129,7 +129,7 @@ def test_given_the_values_of_a_collector_of_aws_then_every_service_exports_ids_t
     objects = helm.template("shop", {**values, **services}, namespace="shop")
 
     shops = [each for each in objects if each["kind"] == "ShopService"]
-    assert len(shops) == len(TABLES)
+    assert len(shops) == len(SHOPSERVICES)
     for shop in shops:
         variables = _variables(shop["spec"]["env"])
         assert variables["OTEL_EXPORTER_OTLP_ENDPOINT"] == values["global"]["tracing"]["endpoint"]

@@ -4,6 +4,7 @@ The picture in the README and the one of the storefront are taken here.
 """
 
 import re
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,7 +25,6 @@ from shopdev.processes.shop import Shop
 from tests import pictures
 from tests.pages import WIDE, Visitor, chromium
 from tests.services.storefront.visitor import ADDRESS
-from tests.shops import to_stderr
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.emulator
@@ -41,9 +41,10 @@ SHIPPED: Final = "Your parcel is on its way."
 @pytest.fixture(scope="module")
 def shop() -> Iterator[Shop]:
     """A shop with pages, and an emulator that waits as long as AWS does."""
-    emulator = Emulator(to_stderr)
+    lines: list[str] = []
+    emulator = Emulator(lambda name, line: lines.append(f"{name}: {line}"))
     emulator.start()
-    shop = Shop(emulator, to_stderr)
+    shop = Shop(emulator, lambda name, line: lines.append(f"{name}: {line}"))
     shop.add_pages(free_port())
     try:
         shop.start()
@@ -51,6 +52,7 @@ def shop() -> Iterator[Shop]:
     finally:
         shop.stop()
         emulator.stop()
+        sys.stderr.write("\n".join(lines))  # shown with a test that failed
 
 
 @pytest.fixture(scope="module")
