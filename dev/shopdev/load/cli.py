@@ -1,6 +1,6 @@
 """`make load`: customers who browse and buy in the running shop, and a table of the responses.
 
-The shop is that of `make dev` or `make demo`, with its address in .dev/env. Exits with 1 if a request fails.
+The shop is that of `make dev` or, if none is running, that of `make demo`. Exits with 1 if a request fails.
 """
 
 import argparse
@@ -31,7 +31,8 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--seconds", type=_up_to(LONGEST_SECONDS), default=60, help="(default: 60)")
     chosen = parser.parse_args(argv)
-    known = _addresses() | dict(os.environ)
+    file = _addresses()
+    known = (environment_file.parse(file.read_text()) if file else {}) | dict(os.environ)
     if "API_URL" not in known:
         sys.stderr.write("dev/load: no shop is running: run `make dev` in another terminal, or `make demo`\n")
         return 1
@@ -46,18 +47,13 @@ def main(argv: list[str] | None = None) -> int:
     say(
         f"{chosen.customers} customers at {known['API_URL']} for {chosen.seconds} s; press Ctrl-C to stop earlier"
     )
-    token = f"{sys.executable} {ROOT / 'dev' / 'token'} alice"
+    options = f" --env-file {file}" if file else ""
+    token = f"{sys.executable} {ROOT / 'dev' / 'token'} alice{options}"
+    users = str(chosen.customers)
     done = subprocess.run(
         [
             *(str(LOCUST), "--locustfile", str(LOCUSTFILE), "--headless", "--only-summary"),
-            *(
-                "--host",
-                known["API_URL"],
-                "--users",
-                str(chosen.customers),
-                "--spawn-rate",
-                str(chosen.customers),
-            ),
+            *("--host", known["API_URL"], "--users", users, "--spawn-rate", users),
             *("--run-time", f"{chosen.seconds}s", "--stop-timeout", "10", "--loglevel", "WARNING"),
         ],
         env={**os.environ, "LOAD_TOKEN_COMMAND": token},
@@ -69,9 +65,11 @@ def main(argv: list[str] | None = None) -> int:
     return done.returncode
 
 
-def _addresses() -> dict[str, str]:
-    file = environment_file.OF_DEMO
-    return environment_file.parse(file.read_text()) if file.is_file() else {}
+def _addresses() -> Path | None:
+    """The file with the addresses of the shop: `make dev` removes its own when it ends."""
+    demo = environment_file.OF_DEMO
+    found = sorted(demo.parent.glob("shop-*.env"), key=lambda file: file.stat().st_mtime)
+    return found[-1] if found else demo if demo.is_file() else None
 
 
 def _up_to(most: int) -> Callable[[str], int]:

@@ -123,6 +123,7 @@ def welcome(shop: Shop, log: Log, file: Path, seconds: float) -> None:
     log.say(
         f"  AWS       {shop.emulator.endpoint}          AWS_ENDPOINT_URL={shop.emulator.endpoint} dev/aws status"
     )
+    log.say("  load      make load, in another terminal")
     log.say("A change under services/ restarts the processes that use the file. Ctrl-C stops everything.")
     log.say(f"\nOpen the storefront in a browser: {shop.pages_url}")
     log.say(f"Sign in as alice or bob (customers) or ops (staff) with the password {identity.PASSWORD}\n")
