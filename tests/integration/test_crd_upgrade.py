@@ -205,27 +205,27 @@ def test_given_fifty_shopservices_of_the_first_release_when_helm_upgrades_and_ro
     site: Site, first_chart: Path, first_crd: dict[str, Any]
 ) -> None:
     site.helm(first_chart)
-    wait_for(lambda: site.serves(first_crd))
+    wait_for(lambda: site.serves(first_crd), deadline=60)
     for each in NAMESPACES:
         site.cluster.namespace(each)
         site.populate(each)
-    before = wait_for(lambda: {each: site.pods(each) for each in NAMESPACES})
+    before = wait_for(lambda: {each: site.pods(each) for each in NAMESPACES}, deadline=60)
     shops = [(namespace, name) for namespace in NAMESPACES for name in NAMES]
     specs = {shop: site.cluster.get("ShopService", *shop)["spec"] for shop in shops}
     assert len(specs) == 50
 
     site.helm(CHART)
-    wait_for(lambda: site.serves(PRESENT))
+    wait_for(lambda: site.serves(PRESENT), deadline=60)
     with running(site.operators_kubeconfig(), site.folder / "operator.log") as operator:
         wait_for(lambda: all(site.reconciled(each) for each in NAMESPACES), deadline=60)
         wait_for(lambda: operator.metric("workqueue_depth") == 0)
 
-        assert wait_for(lambda: {each: site.pods(each) for each in NAMESPACES}) == before
+        assert wait_for(lambda: {each: site.pods(each) for each in NAMESPACES}, deadline=60) == before
     _check_specs(site, specs)
 
     site.roll_back()
     wait_for(lambda: site.serves(first_crd), deadline=60)
-    assert wait_for(lambda: {each: site.pods(each) for each in NAMESPACES}) == before
+    assert wait_for(lambda: {each: site.pods(each) for each in NAMESPACES}, deadline=60) == before
     _check_specs(site, specs)
 
 
