@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from shopdev.checkout import ROOT
-from shopdev.cluster import tools
+from shopdev.cluster import debian, tools
 from shopdev.console import CommandError
 from shopdev.demo import images
 from shopdev.release import changelog, charts, containers, plugin, signing, tree
@@ -211,7 +211,7 @@ def gpg(home: Path, *arguments: str) -> bytes:
 def keyrings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path]]:
     """A throwaway key: files of its secret and of its public part."""
     if shutil.which("gpg") is None:
-        pytest.skip("gpg is not installed")
+        debian.install(("gnupg",))
     # A short path, because gpg-agent listens on a socket in it.
     home = tmp_path_factory.mktemp("gpg")
     home.chmod(0o700)
