@@ -9,8 +9,7 @@ import json
 import os
 import platform
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -18,9 +17,7 @@ from playwright.sync_api import Browser, CDPSession, Page, sync_playwright
 
 from shopdev import identity
 from shopdev.cluster import chromium
-from shopdev.ports import free_port
-from shopdev.processes.emulator import Emulator
-from shopdev.processes.shop import Shop
+from shopdev.processes.shop import Shop, with_pages
 
 TIMES: Final = 5
 CATEGORIES: Final = ("blink.user_timing", "loading")
@@ -147,21 +144,6 @@ def _add(page: Page, shop: Shop) -> None:
     page.wait_for_url("**/basket*")
 
 
-@contextmanager
-def running() -> Iterator[Shop]:
-    """The shop with its pages, and an emulator of its own."""
-    emulator = Emulator(lambda _name, _line: None)
-    emulator.start()
-    shop = Shop(emulator, lambda _name, _line: None)
-    shop.add_pages(free_port())
-    try:
-        shop.start()
-        yield shop
-    finally:
-        shop.stop()
-        emulator.stop()
-
-
 def row(name: str, here: Sequence[Load], phone: Sequence[Load]) -> str:
     """The figures of a page as a row of the table."""
     weight = {
@@ -182,7 +164,7 @@ def main(argv: Sequence[str]) -> int:
         description="Measure the size and the first contentful paint of the pages.",
     ).parse_args(argv)
     program = chromium.ensure()
-    with running() as shop, sync_playwright() as playwright:
+    with with_pages(lambda _name, _line: None) as shop, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=["--disable-gpu"])
         print(
             f"{platform.machine()}, {os.cpu_count()} processors, Python {platform.python_version()}, Chromium {browser.version}\n"

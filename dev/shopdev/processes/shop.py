@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -305,3 +306,22 @@ def _answers(url: str) -> bool:
         return httpx.get(url, timeout=2).is_success
     except httpx.TransportError:
         return False
+
+
+@contextmanager
+def with_pages(sink: Sink) -> Iterator[Shop]:
+    """A running shop with its pages, and an emulator of its own that waits as long as AWS does. Both end with the context.
+
+    Args:
+        sink: gets the output of its processes.
+    """
+    emulator = Emulator(sink)
+    emulator.start()
+    shop = Shop(emulator, sink)
+    shop.add_pages(free_port())
+    try:
+        shop.start()
+        yield shop
+    finally:
+        shop.stop()
+        emulator.stop()

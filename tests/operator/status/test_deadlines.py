@@ -70,16 +70,25 @@ async def test_given_argo_rollouts_without_a_controller_when_the_deadline_passes
     assert world.condition("Stalled")["status"] == "False"
 
 
+def reported(world: World, **status: Any) -> None:
+    """Argo Rollouts has observed the release at its first step, and reports this about it."""
+    seen = {"observedGeneration": "9", "workloadObservedGeneration": "9", "stableRS": "a", **FULL}
+    world.see({**world.edit("Rollout"), "status": {**seen, "currentStepIndex": 1, **status}})
+
+
+async def releasing(world: World, **rollout: Any) -> None:
+    """A ShopService with available pods, and a canary release that waits for two minutes at its first step."""
+    steps = [{"weight": 10, "pause": "2m"}, {"weight": 50}]
+    world.shop(rollout={"canary": {"steps": steps}, **rollout})
+    await world.pass_()
+    state(world, [*DONE, {"type": "Available", "status": "True"}], **FULL)
+
+
 async def test_given_a_release_that_its_controller_does_not_continue_when_the_pause_and_the_deadline_pass_then_it_is_stalled(
     world: World,
 ) -> None:
-    steps = [{"weight": 10, "pause": "2m"}, {"weight": 50}]
-    world.shop(rollout={"canary": {"steps": steps}, "progressDeadlineSeconds": 60})
-    await world.pass_()
-    state(world, [*DONE, {"type": "Available", "status": "True"}], **FULL)
-    seen = {"observedGeneration": "9", "workloadObservedGeneration": "9", "stableRS": "a", **FULL}
-    paused = {**seen, "phase": "Paused", "message": "CanaryPauseStep", "currentStepIndex": 1}
-    world.see({**world.edit("Rollout"), "status": paused})
+    await releasing(world, progressDeadlineSeconds=60)
+    reported(world, phase="Paused", message="CanaryPauseStep")
 
     left = await world.pass_()
     assert left is not None
@@ -97,8 +106,7 @@ async def test_given_a_release_that_its_controller_does_not_continue_when_the_pa
     )
     assert world.condition("Stalled")["status"] == "True"
 
-    progressing = {**paused, "currentStepIndex": 2, "phase": "Progressing"}
-    world.see({**world.edit("Rollout"), "status": progressing})
+    reported(world, phase="Progressing", message="CanaryPauseStep", currentStepIndex=2)
     await world.pass_()
     assert world.condition("Stalled")["status"] == "False"
 
@@ -114,11 +122,8 @@ async def test_given_a_release_that_its_controller_does_not_continue_when_the_pa
 async def test_given_a_release_that_waits_for_a_user_when_it_lasts_then_no_time_ends_it(
     world: World, held: dict[str, str]
 ) -> None:
-    world.shop(rollout={"canary": {"steps": [{"weight": 10, "pause": "2m"}]}})
-    await world.pass_()
-    state(world, [*DONE, {"type": "Available", "status": "True"}], **FULL)
-    seen = {"observedGeneration": "9", "workloadObservedGeneration": "9", "stableRS": "a", **FULL}
-    world.see({**world.edit("Rollout"), "status": {**seen, **held, "currentStepIndex": 1}})
+    await releasing(world)
+    reported(world, **held)
 
     await world.pass_()
     world.clock.now += 10_000
@@ -130,12 +135,8 @@ async def test_given_a_release_that_waits_for_a_user_when_it_lasts_then_no_time_
 async def test_given_a_release_that_a_user_aborts_when_argo_rollouts_has_not_processed_it_then_no_cause_is_reported_yet(
     world: World,
 ) -> None:
-    world.shop(rollout={"autoRollback": True, "canary": {"steps": [{"weight": 10, "pause": "2m"}]}})
-    await world.pass_()
-    state(world, [*DONE, {"type": "Available", "status": "True"}], **FULL)
-    seen = {"observedGeneration": "9", "workloadObservedGeneration": "9", "stableRS": "a", **FULL}
-    aborted = {**seen, "phase": "Paused", "message": "CanaryPauseStep", "currentStepIndex": 1, "abort": True}
-    world.see({**world.edit("Rollout"), "status": aborted})
+    await releasing(world, autoRollback=True)
+    reported(world, phase="Paused", message="CanaryPauseStep", abort=True)
 
     await world.pass_()
     ready = world.condition("Ready")
@@ -145,7 +146,7 @@ async def test_given_a_release_that_a_user_aborts_when_argo_rollouts_has_not_pro
     )
 
     message = "RolloutAborted: Rollout aborted update to revision 2"
-    world.see({**world.edit("Rollout"), "status": {**aborted, "phase": "Degraded", "message": message}})
+    reported(world, phase="Degraded", message=message, abort=True)
     await world.pass_()
     assert world.condition("Ready")["reason"] == "CanaryAborted"
     assert "Rollout aborted update to revision 2" in world.condition("Ready")["message"]

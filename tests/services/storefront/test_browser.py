@@ -19,9 +19,7 @@ from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from shopdev import identity
 from shopdev.checkout import STOREFRONT
-from shopdev.ports import free_port
-from shopdev.processes.emulator import Emulator
-from shopdev.processes.shop import Shop
+from shopdev.processes.shop import Shop, with_pages
 from tests import pictures
 from tests.pages import WIDE, Visitor, chromium
 from tests.services.storefront.visitor import ADDRESS
@@ -42,16 +40,10 @@ SHIPPED: Final = "Your parcel is on its way."
 def shop() -> Iterator[Shop]:
     """A shop with pages, and an emulator that waits as long as AWS does."""
     lines: list[str] = []
-    emulator = Emulator(lambda name, line: lines.append(f"{name}: {line}"))
-    emulator.start()
-    shop = Shop(emulator, lambda name, line: lines.append(f"{name}: {line}"))
-    shop.add_pages(free_port())
     try:
-        shop.start()
-        yield shop
+        with with_pages(lambda name, line: lines.append(f"{name}: {line}")) as shop:
+            yield shop
     finally:
-        shop.stop()
-        emulator.stop()
         sys.stderr.write("\n".join(lines))  # shown with a test that failed
 
 
