@@ -50,9 +50,10 @@ def create_app() -> "Flask":
         SystemExit: a setting is missing or invalid.
     """
     from services.common.aws.discovery import resolver  # noqa: PLC0415 - as below
-    from services.common.http import auth  # noqa: PLC0415 - as below
+    from services.common.http import auth, beside  # noqa: PLC0415 - as below
     from services.order import api  # noqa: PLC0415 - the consumer and the relay need no web framework
     from services.order.related_resources import HttpRelatedResources  # noqa: PLC0415 - as above
+    from services.order.senders import own_relay  # noqa: PLC0415 - as above
 
     settings = Settings.load()
     logs.configure(settings.service, settings.log_level)
@@ -64,4 +65,8 @@ def create_app() -> "Flask":
         },
         settings.details_timeout_seconds,
     )
-    return api.create(stored.orders, stored.products, stored.idempotency, related_resources, auth.verifier())
+    created = api.create(
+        stored.orders, stored.products, stored.idempotency, related_resources, auth.verifier()
+    )
+    beside.add(created, own_relay(settings, stored.outbox))
+    return created

@@ -7,12 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from services.common.aws import clients
-from services.common.aws.sns import SnsPublisher
 from services.common.aws.sqs import SqsQueue
 from services.common.aws.stepfunctions import StepFunctionsAnswers
 from services.common.messaging.consumer import Consumer, Handler
 from services.common.messaging.events import only_from
-from services.common.messaging.relay import Relay
 from services.common.messaging.tasks import TaskAnswers, answering
 from services.common.runtime.worker import run_workers
 from services.common.values import clock
@@ -20,12 +18,9 @@ from services.common.values.money import Money
 from services.order import app, handlers, messages
 from services.order.config import Settings
 from services.order.ports import Orders, Products
-from services.order.senders import senders
-from services.order.workflow import StepFunctionsWorkflow
+from services.order.senders import own_relay
 
 Message = Mapping[str, Any]
-# Maximum pause in seconds between two reads of the outbox, which the relay process reads far more often.
-READ_EVERY = 60.0
 
 
 def tasks(orders: Orders, answers: TaskAnswers) -> dict[str, Handler]:
@@ -93,10 +88,7 @@ def main() -> None:
     settings = Settings.load()
     storage = app.storage(settings)
     sqs, receiver = clients.client("sqs", settings), clients.receiver(settings)
-    stepfunctions = clients.client("stepfunctions", settings)
-    answers = StepFunctionsAnswers(stepfunctions)
-    publisher = SnsPublisher(clients.client("sns", settings), settings.events_topic_arn)
-    sends = senders(StepFunctionsWorkflow(stepfunctions, settings.state_machine_arn), publisher)
+    answers = StepFunctionsAnswers(clients.client("stepfunctions", settings))
     run_workers(
         settings,
         [
@@ -106,8 +98,7 @@ def main() -> None:
                 (settings.events_queue_url, facts(storage.products)),
             )
         ],
-        # Sends the records of this process. The relay process sends all others.
-        last=[Relay(storage.outbox, sends, threads=2, longest=READ_EVERY)],
+        last=[own_relay(settings, storage.outbox)],
     )
 
 

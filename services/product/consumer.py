@@ -15,8 +15,8 @@ from services.product.config import Settings
 from services.product.ports import Stock
 
 Message = Mapping[str, Any]
-# Maximum delay in seconds of the events of an import, or of the seed of the catalog.
-CHANGED_PRICES_DELAYED: Final = 1.0
+# Maximum delay in seconds of the first events of an import.
+CHANGED_PRICES_DELAYED: Final = 5.0
 
 
 def tasks(stock: Stock, answers: TaskAnswers) -> dict[str, Handler]:

@@ -1,6 +1,5 @@
 """docs/explanation/cost-model.md: the products and sums are right, and the quantities are those of the templates and the charts."""
 
-import inspect
 import json
 import re
 from collections.abc import Mapping
@@ -11,9 +10,9 @@ import yaml
 from services.common.aws.consumer_process import RECORDS_OF_OTHERS_DELAYED
 from services.common.aws.outbox import PARTITIONS
 from services.common.messaging import consumer, relay
-from services.common.messaging.relay import Relay
 from services.common.runtime.settings import ServiceSettings
-from services.order import consumer as order_consumer
+from services.order.relay import LONGEST_PAUSE
+from services.order.senders import READ_EVERY
 from services.product.consumer import CHANGED_PRICES_DELAYED
 from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.render import render
@@ -139,11 +138,10 @@ def test_given_the_charts_then_the_page_counts_the_requests_of_an_idle_shop() ->
     consumers, relays = pods("consumer"), pods("relay")
     polls = 1 / ServiceSettings.model_fields["poll_seconds"].default
     sqs = loops() * (polls + 1 / consumer.MEASURED_EVERY + 1 / readiness_seconds())
-    own = inspect.signature(Relay).parameters["longest"].default
-    pauses = [own] * relays["order"]
+    pauses = [LONGEST_PAUSE] * relays["order"]
     pauses += [CHANGED_PRICES_DELAYED] * consumers["product"]
     pauses += [RECORDS_OF_OTHERS_DELAYED] * (consumers["payment"] + consumers["shipping"])
-    pauses += [order_consumer.READ_EVERY] * consumers["order"]
+    pauses += [READ_EVERY] * (consumers["order"] + pods()["order"])
     # A strongly consistent query of an empty partition is one unit, an eventually consistent read half a unit.
     outboxes = sum(PARTITIONS / pause + PARTITIONS / relay.MEASURED_EVERY / 2 for pause in pauses)
     everyone = sum(sum(each.values()) for each in (pods(), consumers, relays))

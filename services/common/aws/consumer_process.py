@@ -14,8 +14,8 @@ from services.common.messaging.tasks import TaskAnswers
 from services.common.runtime.settings import ServiceSettings
 from services.common.runtime.worker import run_workers
 
-# For a service of which only consumers write records: other processes leave those of a crash.
-RECORDS_OF_OTHERS_DELAYED: Final = 5.0
+# For a service of which only consumers write records. Other processes leave those of a crash, with claims of half a minute.
+RECORDS_OF_OTHERS_DELAYED: Final = 20.0
 
 
 def run_tasks(

@@ -11,6 +11,7 @@ from typing import Any
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
 
+from services.common.http import beside
 from services.common.telemetry import exporting, logs
 
 bind = f"{os.environ.get('LISTEN_HOST', '0.0.0.0')}:{os.environ.get('PORT', '8080')}"
@@ -35,12 +36,15 @@ control_socket_disable = True
 
 
 def post_worker_init(worker: Any) -> None:
-    """Starts to export spans in the worker: a thread does not survive the fork."""
+    """Starts to export spans, and the loops of the application, in the worker: a thread does not survive the fork."""
     exporting.start(worker.wsgi.import_name)
+    worker.loops = beside.Loops(worker.wsgi)
 
 
-def worker_exit(_server: Any, _worker: Any) -> None:
-    """Exports the remaining spans."""
+def worker_exit(_server: Any, worker: Any) -> None:
+    """Ends the loops of the application, and exports the remaining spans."""
+    if hasattr(worker, "loops"):  # it may have failed before
+        worker.loops.stop()
     exporting.stop()
 
 

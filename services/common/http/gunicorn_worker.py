@@ -49,6 +49,8 @@ LANES = {"/healthz": "liveness", "/readyz": "readiness", "/metrics": "readiness"
 LANE_THREADS = {"liveness": 1, "readiness": 2}
 # Shorter than Python's default of 5 ms, for which the thread of the sockets would wait at each step while others compute.
 SWITCH_SECONDS = 0.0005
+# Seconds between two heartbeats without connections: a fraction of the `timeout` of gunicorn.
+UNCONNECTED_SECONDS = 5.0
 
 _REFUSALS: dict[type[ParseException], HTTPStatus] = {
     LimitRequestLine: HTTPStatus.REQUEST_URI_TOO_LONG,
@@ -97,7 +99,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         self.front = front = Front(sockets, partial(RequestReader, self), lanes, limits)
         while self.alive and self.is_parent_alive():
             self.notify()
-            front.turn()
+            front.turn(1.0 if front.connections else UNCONNECTED_SECONDS)
         front.stop_accepting()
         end = time.monotonic() + self.cfg.graceful_timeout
         while front.connections and time.monotonic() < end:

@@ -6,23 +6,31 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import groupby, takewhile
-from typing import Any
+from typing import Any, TypeVar
 
 from opentelemetry.trace import Span
 
 from services.common.messaging.about import about
 from services.common.messaging.events import Event, NotPublished, Publisher
-from services.common.messaging.outbox import FACT, LONGEST_POSTPONEMENT, Outbox, OutboxMessage, OutboxRecord
+from services.common.messaging.outbox import (
+    CLAIM_LASTS,
+    FACT,
+    LONGEST_POSTPONEMENT,
+    Outbox,
+    OutboxMessage,
+    OutboxRecord,
+)
 from services.common.messaging.permanent import is_permanent
 from services.common.runtime.progress import Progress
 from services.common.telemetry import logs, metrics, propagation, tracing
 from services.common.values import ids
 
 log = logs.logger(__name__)
+Waiting = TypeVar("Waiting")
 BATCH = 50
 # Records whose events are published together: as many messages as a PublishBatch takes.
 TOGETHER = 10
@@ -65,7 +73,8 @@ class Relay:
     """Sends the messages in an outbox: the records that its own process writes, and those that it finds in the table.
 
     No customer waits for events. Those at the end of a record are therefore published together with those of other records, and
-    the records are deleted together.
+    the records are deleted together. Other messages of a record that its own process writes, such as the start of a workflow,
+    are sent at once, by a thread of the relay.
 
     Args:
         outbox: storage of records.
@@ -93,7 +102,7 @@ class Relay:
         self._shortest = shortest
         self._longest = longest
         self._own = deque[OutboxRecord](maxlen=MOST_OWN)
-        self._begun: list[_Begun] = []
+        self._begun = deque[_Begun]()
         self._turned = time.monotonic()
         self._measure_at = 0.0
         self._reading = Progress("the outbox cannot be read")
@@ -101,9 +110,9 @@ class Relay:
 
     def run(self, stop: threading.Event) -> None:
         """As `worker.Worker.run`. After `stop`, it sends what is left, because the next process may start much later."""
-        self._outbox.adopt(self._own.append)
         pause, left = self._shortest, 0.0  # until the next read
         with ThreadPoolExecutor(self._threads, thread_name_prefix=self.name) as pool:
+            self._outbox.adopt(lambda record: self._take(record, pool))
             while not stop.is_set():
                 self._turned = time.monotonic()
                 is_due = left <= 0
@@ -122,7 +131,7 @@ class Relay:
             end = time.monotonic() + LONGEST_DRAIN
             while self._begin_all([*self._taken(), *self._read(stop)], pool, lambda: time.monotonic() < end):
                 self._finish_begun()
-            self._finish_begun()
+        self._finish_begun()
 
     def alive(self) -> bool:
         """As `worker.Worker.alive`."""
@@ -139,9 +148,22 @@ class Relay:
         begun = self._begin(record)
         return begun is not None and self._finish([begun])
 
+    def _take(self, record: OutboxRecord, pool: ThreadPoolExecutor) -> None:
+        """Takes over a record of this process, and has it sent at once if it contains more than events."""
+        self._own.append(record)
+        # If more are waiting, all threads are busy, and continue with this one.
+        if _parted(record.messages)[0] and len(self._own) <= self._threads:
+            with suppress(RuntimeError):  # the relay has ended: the record is pending once its claim expires
+                pool.submit(self._begin_taken)
+
+    def _begin_taken(self) -> None:
+        while record := _first(self._own):
+            if begun := self._begin(record):
+                self._begun.append(begun)
+
     def _taken(self) -> list[OutboxRecord]:
         """The records that this process wrote since the last call."""
-        return [self._own.popleft() for _ in range(len(self._own))]
+        return list(iter(lambda: _first(self._own), None))
 
     def _begin_all(
         self, records: Sequence[OutboxRecord], pool: ThreadPoolExecutor, may_begin: Callable[[], bool]
@@ -165,7 +187,7 @@ class Relay:
         fields = _about(record)
         # Several relays try to claim a record, and one of them adds a span.
         with tracing.untraced(caused, record_id=record.id, **fields):
-            if not record.is_claimed and not self._claim(record):
+            if not (_is_still_claimed(record) or self._claim(record)):
                 return None
         attributes = {ATTEMPTS: record.attempts + 1, **tracing.of_order(fields.get("order_id"))}
         messages, events = _parted(record.messages)
@@ -188,8 +210,7 @@ class Relay:
             return False
 
     def _finish_begun(self) -> None:
-        begun, self._begun = self._begun, []
-        if begun:
+        if begun := list(iter(lambda: _first(self._begun), None)):
             self._finish(begun)
 
     def _finish(self, begun: Sequence[_Begun]) -> bool:
@@ -269,6 +290,19 @@ def _ending(begun: _Begun) -> Iterator[None]:
             yield
         finally:
             begun.span.end()
+
+
+def _is_still_claimed(record: OutboxRecord) -> bool:
+    """Whether a record is claimed since it was written. If it had to wait for too long, another relay may have claimed it."""
+    return record.is_claimed and ids.age(record.id) < CLAIM_LASTS.total_seconds()
+
+
+def _first(waiting: deque[Waiting]) -> Waiting | None:
+    """Removes the first item of a queue that several threads use. None if it is empty."""
+    try:
+        return waiting.popleft()
+    except IndexError:
+        return None
 
 
 def _parted(messages: Sequence[OutboxMessage]) -> tuple[Sequence[OutboxMessage], tuple[OutboxMessage, ...]]:

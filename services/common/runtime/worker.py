@@ -21,6 +21,8 @@ Check = Callable[[], object]
 
 END_OF_HEAD = b"\r\n\r\n"
 LARGEST_PROBE = 8 * 1024
+# A connection and the shutdown wake the server, so it has no reason to turn without them.
+UNCONNECTED_SECONDS = 60.0
 BACKLOG = 2048
 # The lane of /healthz. It has a thread of its own, so that no other request delays it.
 LIVENESS = "/healthz"
@@ -116,7 +118,7 @@ class HealthServer:
 
     def _serve(self) -> None:
         while not self._stop.is_set():
-            self._front.turn()
+            self._front.turn(1.0 if self._front.connections else UNCONNECTED_SECONDS)
         self._front.close()
         self._listener.close()
         for pool in self._lanes.values():

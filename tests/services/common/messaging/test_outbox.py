@@ -594,6 +594,46 @@ def test_given_a_record_of_the_process_that_fails_when_its_pause_ends_then_it_is
     assert (topic.calls, outbox.records) == ([[1], [1]], {})
 
 
+class Endless(threading.Event):
+    """Lets the first pause of a loop last until it is stopped."""
+
+    def wait(self, _timeout: float | None = None) -> bool:
+        return super().wait()
+
+
+def test_given_a_record_of_the_process_that_is_more_than_events_when_it_is_written_then_it_is_sent_without_a_pause(
+    eventually: Eventually, told: Told
+) -> None:
+    outbox, topic, stop = MemoryOutbox(), Topic(), Endless()
+    thread = threading.Thread(target=Relay(outbox, {"note": told, FACT: topic}).run, args=(stop,))
+    thread.start()
+    eventually(lambda: outbox._arrived)
+
+    for number in range(20):
+        record = a_record(number)
+        outbox.add(replace(record, messages=(*record.messages, *a_fact(number).messages)))
+
+    eventually(lambda: sorted(told.numbers) == list(range(20)))
+    assert topic.calls == []
+    stop.set()
+    thread.join(10)
+    assert sorted(number for call in topic.calls for number in call) == list(range(20))
+    assert outbox.records == {}
+
+
+def test_given_a_record_of_the_process_that_waited_longer_than_its_claim_when_it_is_sent_then_it_is_claimed_again(
+    told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outbox, claims = MemoryOutbox(), list[str]()
+    monkeypatch.setattr(outbox, "claim", lambda record: claims.append(record.id))
+    record = replace(a_record(1), is_claimed=True)
+    monkeypatch.setattr(ids, "age", lambda _: 31.0)
+
+    assert not Relay(outbox, {"note": told}).relay(record)
+
+    assert (told.numbers, claims) == ([], [record.id])
+
+
 class Pauses(threading.Event):
     """Records the pauses of a loop, and is set after a few of them."""
 
