@@ -155,7 +155,10 @@ def _session() -> "Session":
 def _connect(name: Name, settings: ServiceSettings, retries: int) -> Any:
     from botocore.config import Config  # noqa: PLC0415 - as in `_session`
 
-    client = _session().create_client(
+    from services.common.aws.direct import send_directly  # noqa: PLC0415 - as in `_session`
+
+    session = _session()
+    client = session.create_client(
         name,
         region_name=settings.aws_region,
         endpoint_url=settings.aws_endpoint_url,
@@ -172,4 +175,5 @@ def _connect(name: Name, settings: ServiceSettings, retries: int) -> Any:
     # The events cost a microsecond each. A client is created after spans began to be recorded, if they are.
     if tracing.is_recording():
         spans.add_spans(client, name)
+    send_directly(client, name, session.get_credentials(), session.get_config_variable("ca_bundle"))
     return client

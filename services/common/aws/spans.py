@@ -35,15 +35,10 @@ _KEY: Final = "shop_span"
 
 def add_spans(client: "BaseClient", service: "Name") -> None:
     """Adds spans to the calls of a client."""
-    system = _SYSTEMS.get(service, service)
-    describe = _DESCRIBED.get(service, _nothing)
 
-    def begin(params: Mapping[str, Any], model: Any, context: dict[str, Any], **_: Any) -> None:
-        if model.name in MADE_ELSEWHERE:
-            return
-        span = tracing.start(_name(system, model.name), SpanKind.CLIENT, _common(system, model.name))
+    def before(params: Mapping[str, Any], model: Any, context: dict[str, Any], **_: Any) -> None:
+        span = begin(service, model.name, params)
         if span is not None:
-            span.set_attributes(describe(model.name, params))
             context[_KEY] = span
 
     def end(parsed: Mapping[str, Any], context: dict[str, Any], **_: Any) -> None:
@@ -60,9 +55,20 @@ def add_spans(client: "BaseClient", service: "Name") -> None:
             tracing.fail(span, type(exception).__qualname__)
             span.end()
 
-    client.meta.events.register_last("before-parameter-build", begin)
+    client.meta.events.register_last("before-parameter-build", before)
     client.meta.events.register_first("after-call", end)
     client.meta.events.register_first("after-call-error", fail)
+
+
+def begin(service: "Name", operation: str, params: Mapping[str, Any]) -> Span | None:
+    """Begins the span of a call, which the caller ends. None if the call is no step of recorded work, or has its span elsewhere."""
+    if operation in MADE_ELSEWHERE:
+        return None
+    system = _SYSTEMS.get(service, service)
+    span = tracing.start(_name(system, operation), SpanKind.CLIENT, _common(system, operation))
+    if span is not None:
+        span.set_attributes(_DESCRIBED.get(service, _nothing)(operation, params))
+    return span
 
 
 def refuse(span: Span, error: ClientError) -> None:
