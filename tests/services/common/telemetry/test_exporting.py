@@ -39,8 +39,9 @@ EXPORTING: Final = {"spans", "OtelBatchSpanRecordProcessor"}
 
 
 @pytest.fixture(autouse=True)
-def _stopped() -> Iterator[None]:
+def _stopped(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Afterwards, no thread retries an export: it would use the random numbers that Hypothesis controls in other tests."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")  # the thread is waited for, and most have no collector
     exporting.stop()  # a function of another test never stops
     yield
     exporting.stop()

@@ -1,0 +1,1 @@
+"""The output of a command as a picture that plays."""
