@@ -15,6 +15,8 @@ import yaml
 
 from tests.waiting import wait_for
 
+pytestmark = pytest.mark.slow
+
 ROOT: Final = Path(__file__).resolve().parents[2]
 STAGE: Final = re.compile(
     r"^FROM (?P<base>\S+) AS (?P<name>\S+)\n(?P<lines>(?:(?!FROM ).*\n)*)", re.MULTILINE

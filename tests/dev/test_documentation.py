@@ -77,6 +77,7 @@ def pages(site: Path) -> Iterator[tuple[Path, Tags]]:
         yield path, Tags(path.read_text())
 
 
+@pytest.mark.slow
 def test_given_the_site_then_it_contains_every_page_and_its_navigation_links_each(site: Path) -> None:
     start = Tags((site / "index.html").read_text())
 
@@ -92,6 +93,7 @@ def target(site: Path, link: str) -> Path:
     return path / "index.html" if path.is_dir() else path
 
 
+@pytest.mark.slow
 def test_given_the_site_then_no_page_and_no_style_sheet_loads_from_another_host(site: Path) -> None:
     assert [
         f"{path.relative_to(site)}: {each}"
@@ -113,6 +115,7 @@ def loaded(tags: Tags) -> Iterator[str]:
         yield from (value for name, value in found.items() if (tag, name) in LOADING)
 
 
+@pytest.mark.slow
 def test_given_a_picture_in_the_site_then_it_has_an_alternative_text(site: Path) -> None:
     pictures = [(path, found) for path, tags in pages(site) for tag, found in tags.all if tag == "img"]
 
@@ -120,10 +123,12 @@ def test_given_a_picture_in_the_site_then_it_has_an_alternative_text(site: Path)
     assert [f"{path}: {found['src']}" for path, found in pictures if not found.get("alt")] == []
 
 
+@pytest.mark.slow
 def test_given_the_site_then_every_page_shows_the_version_of_the_charts(site: Path) -> None:
     assert [path for path, _ in pages(site) if f"ShopService {version()}" not in path.read_text()] == []
 
 
+@pytest.mark.slow
 def test_given_a_link_to_a_file_outside_the_site_then_the_page_contains_only_its_text(site: Path) -> None:
     page = (site / "services/order/index.html").read_text()
 

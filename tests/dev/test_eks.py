@@ -17,6 +17,8 @@ from shopdev.eks import awscli, target
 from shopdev.eks.cli import main
 from tests.dev.programs import Machine
 
+pytestmark = pytest.mark.slow
+
 REGISTRY = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/shop"
 BALANCER = "internal-k8s-shop.eu-central-1.elb.amazonaws.com"
 LISTENER = "arn:aws:elasticloadbalancing:eu-central-1:123456789012:listener/app/shop/1/2"

@@ -391,6 +391,7 @@ class TestDryRun:
         assert not re.search(r"\]\((docs|services|\.\.)/", text)
 
 
+@pytest.mark.slow
 def test_given_a_checkout_without_the_version_when_published_then_the_error_says_how_to_prepare_it(
     checkout: Path,
 ) -> None:

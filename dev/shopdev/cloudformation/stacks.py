@@ -74,19 +74,21 @@ def template(stack: str) -> str:
 
 def body(stack: str) -> str:
     """The template as a request contains it: JSON without spaces and comments, which would count toward its size limit."""
-    return json.dumps(_loaded(stack), separators=(",", ":"), ensure_ascii=False)
+    return _as_json(template(stack))
 
 
 def document(stack: str) -> dict[str, Any]:
     """The template as data, with `!Sub x` read as `{"Fn::Sub": "x"}` and every `Fn::ForEach` of resources expanded."""
-    loaded = _loaded(stack)
+    loaded: dict[str, Any] = json.loads(_as_json(template(stack)))
     loaded["Resources"] = dict(_written_out(loaded["Resources"]))
     return loaded
 
 
-def _loaded(stack: str) -> dict[str, Any]:
-    loaded: dict[str, Any] = yaml.load(template(stack), Loader=_TemplateLoader)  # noqa: S506  a safe loader
-    return loaded
+@cache
+def _as_json(text: str) -> str:
+    """The same template in JSON. Each template is read many times, and YAML takes 50 times as long."""
+    loaded = yaml.load(text, Loader=_TemplateLoader)  # noqa: S506  a safe loader
+    return json.dumps(loaded, separators=(",", ":"), ensure_ascii=False)
 
 
 def _written_out(resources: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -30,6 +30,7 @@ def client() -> FlaskClient:
     return client
 
 
+@pytest.mark.slow
 def test_given_10000_distinct_skus_when_they_are_requested_then_no_series_is_added(
     client: FlaskClient,
 ) -> None:

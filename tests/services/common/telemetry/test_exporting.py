@@ -41,7 +41,7 @@ EXPORTING: Final = {"spans", "OtelBatchSpanRecordProcessor"}
 @pytest.fixture(autouse=True)
 def _stopped(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Afterwards, no thread retries an export: it would use the random numbers that Hypothesis controls in other tests."""
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")  # the thread is waited for, and most have no collector
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")  # most tests have no collector
     exporting.stop()  # a function of another test never stops
     yield
     exporting.stop()
@@ -232,6 +232,7 @@ def test_given_ids_of_x_ray_when_a_trace_begins_then_its_id_begins_with_the_time
     assert abs(began - time.time()) < 60
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("away")
 def test_given_a_collector_that_is_away_when_work_is_traced_then_it_waits_for_nothing_and_memory_is_bounded(
     caplog: pytest.LogCaptureFixture,
@@ -254,6 +255,7 @@ def test_given_a_collector_that_is_away_when_work_is_traced_then_it_waits_for_no
     assert len(complaints) <= len(exporting.NOISY)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("away")
 def test_given_a_collector_that_is_away_when_the_process_stops_then_it_waits_for_two_seconds_at_most() -> (
     None
