@@ -77,6 +77,7 @@ bench-shop: .venv tools ## Measure CPU, memory and AWS calls of the shop, in abo
 
 .PHONY: pictures
 pictures: .venv ## Take the pictures of the documentation on the local node, in about 20 minutes
+	$(BIN)/python dev/record docs/pictures/demo.svg make demo
 	PICTURES=1 $(PYTEST) --timeout=900 tests/e2e/test_ui.py
 	$(MAKE) load SECONDS=240 CUSTOMERS=4
 	PICTURES=1 $(PYTEST) --timeout=900 tests/e2e/test_dashboard.py

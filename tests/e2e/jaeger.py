@@ -1,20 +1,17 @@
 """The spans in Jaeger, as the expectations of tests/traces.py read them."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 import httpx
 
-from tests.traces import PLACED, SpanRecord
-
-ORDER_ID = "shop.order.id"
+from shopdev.demo.traces import query
+from tests.traces import SpanRecord
 
 
 def trace_ids(url: str, order_id: str) -> set[str]:
     """The IDs of the traces in which the order was placed. Each read of it is a trace with its ID as well."""
-    query = {"service": "order", "operation": PLACED, "tags": json.dumps({ORDER_ID: order_id})}
-    answer = httpx.get(f"{url}/api/traces", params=query, timeout=10.0).raise_for_status()
+    answer = httpx.get(f"{url}/api/traces", params=query(order_id), timeout=10.0).raise_for_status()
     return {each["traceID"] for each in answer.json()["data"] or ()}
 
 

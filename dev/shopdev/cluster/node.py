@@ -86,7 +86,9 @@ class Node:
         with timed("installing gateway, DNS and metrics", "3 s"):
             self._platform(ports)
         self._write_env(ports)
-        say(f"ready: KUBECONFIG={self.state}/admin.kubeconfig (also in {self.paths.env_file})")
+        say(
+            f"ready: KUBECONFIG={self.state}/admin.kubeconfig (also in {self.paths.env_file.relative_to(self.paths.checkout)})"
+        )
 
     def _control_plane(self) -> Ports:
         ports = Ports.choose()
