@@ -4,7 +4,8 @@ A slow or silent client occupies no thread of the application. It uses a bounded
 connections or memory run out, the connection that has kept the server waiting for longest is closed, so that new ones are
 always accepted. Requests are dispatched to lanes with separate threads, so that slow requests do not delay probes.
 
-A `Reader` parses the requests: this module handles bytes only. See docs/adr/0014.
+An application may keep a response open as a `Stream`, which also occupies no thread. A `Reader` parses the requests: this module
+handles bytes only. See docs/adr/0014 and docs/adr/0025.
 """
 
 import contextlib
@@ -14,12 +15,14 @@ import resource
 import selectors
 import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
+
+from services.common.http.streams import Stream, Streams
 
 LARGEST_BODY = 64 * 1024
 LARGEST_HEAD = 32 * 1024
@@ -31,6 +34,8 @@ LINGER_SECONDS = 2.0
 CHECK_SECONDS = 0.5
 # Open files that are not connections of clients: listeners, logs, connections to AWS.
 OTHER_FILES = 256
+# Bytes that a client of a stream may leave unread, in this process and about as many in the kernel.
+LARGEST_BACKLOG = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +49,7 @@ class Limits:
         request_seconds: seconds from the first byte of a request to the last one.
         answer_seconds: seconds until the client has received a response.
         idle_seconds: seconds between a response and the next request.
+        streams: responses that stay open, at most a quarter of the connections.
     """
 
     connections: int = 8192
@@ -52,6 +58,7 @@ class Limits:
     request_seconds: float = 20.0
     answer_seconds: float = 20.0
     idle_seconds: float = 75.0
+    streams: int = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +67,14 @@ class Answer:
 
     content: bytes
     keep: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The first bytes of a response that stays open, and the rest."""
+
+    content: bytes
+    stream: Stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +89,10 @@ class Job:
     """A complete request: its lane, and the function that returns the response and raises no exception."""
 
     lane: str
-    work: Callable[[], Answer]
+    work: Callable[[], Answer | Opened]
 
 
+Content = TypeVar("Content")
 Step = Job | Answer | Interim | None
 
 
@@ -138,10 +154,13 @@ class Front:
         self._reading: dict[_Connection, None] = {}
         self._working: dict[_Connection, None] = {}
         self._sending: dict[_Connection, None] = {}
+        self._streaming: dict[_Connection, Stream] = {}
+        self.streams = Streams(min(self._limits.streams, self._most // 4))
         self._held = 0
         self._stopping = False
         self._next_check = 0.0
-        self._done: queue.SimpleQueue[tuple[_Connection, Future[Answer]]] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[tuple[_Connection, Future[Answer | Opened]]] = queue.SimpleQueue()
+        self._written: queue.SimpleQueue[_Connection] = queue.SimpleQueue()
         self._selector = selectors.DefaultSelector()
         self._woken, self._waker = os.pipe()
         for end in (self._woken, self._waker):
@@ -154,7 +173,7 @@ class Front:
     @property
     def connections(self) -> int:
         """Number of open connections."""
-        return len(self._reading) + len(self._working) + len(self._sending)
+        return len(self._reading) + len(self._working) + len(self._sending) + len(self._streaming)
 
     def turn(self, seconds: float = 1.0) -> None:
         """Handles pending events. Waits up to `seconds` for the first one."""
@@ -171,7 +190,7 @@ class Front:
             os.write(self._waker, b"\0")
 
     def stop_accepting(self) -> None:
-        """Accepts no more connections. Open connections are served for one more request within a short time."""
+        """Accepts no more connections, and ends all streams. Other connections are served for one more request within a short time."""
         self._stopping = True
         for listener in self._listeners:
             self._selector.unregister(listener)
@@ -179,10 +198,12 @@ class Front:
         for connection in self._reading:
             if not connection.received:
                 connection.deadline = min(connection.deadline, soon)
+        for stream in self._streaming.values():
+            stream.end()
 
     def close(self) -> None:
         """Closes every connection. The caller closes the listeners."""
-        for connection in [*self._reading, *self._working, *self._sending]:
+        for connection in [*self._reading, *self._working, *self._sending, *self._streaming]:
             self._drop(connection)
         self._selector.close()
         os.close(self._woken)
@@ -219,39 +240,35 @@ class Front:
             connection.deadline = time.monotonic() + self._limits.request_seconds
         connection.received += data
         self._hold(connection, len(data))
-        while self._held > self._limits.held_bytes and self._make_room(holding=True):
-            pass
+        self._limit_memory()
         if connection in self._reading:
             self._advance(connection)
 
     def _on_woken(self) -> None:
         with contextlib.suppress(BlockingIOError):
             os.read(self._woken, 4096)
-        while True:
-            try:
-                connection, future = self._done.get_nowait()
-            except queue.Empty:
-                return
-            if connection not in self._working:
-                continue
-            self._hold(connection, len(connection.received) - connection.held)
-            if future.exception() is None:
-                self._forget(connection)
-                self._send(connection, future.result())
-            else:
-                self._drop(connection)
+        for connection, future in _taken(self._done):
+            if connection in self._working:
+                self._on_done(connection, future)
+        for connection in dict.fromkeys(_taken(self._written)):
+            if connection in self._streaming:
+                self._flow(connection)
+
+    def _on_done(self, connection: _Connection, future: "Future[Answer | Opened]") -> None:
+        self._hold(connection, len(connection.received) - connection.held)
+        if future.exception() is not None:
+            self._drop(connection)
+            return
+        self._forget(connection)
+        response = future.result()
+        if isinstance(response, Opened):
+            self._open(connection, response)
+        else:
+            self._send(connection, response)
 
     def _on_room(self, connection: _Connection) -> None:
         """Sends as much as the client accepts."""
-        try:
-            while connection.unsent:
-                sent = connection.sock.send(connection.unsent)
-                connection.unsent = connection.unsent[sent:]
-                self._hold(connection, -sent)
-        except BlockingIOError:
-            return
-        except OSError:
-            self._drop(connection)
+        if not self._is_sent(connection):
             return
         self._forget(connection)
         if connection.keep:
@@ -264,6 +281,19 @@ class Front:
                 self._advance(connection)
         else:
             self._linger(connection)
+
+    def _on_stream(self, connection: _Connection) -> None:
+        """The client of a stream has left, or accepts more. A client has nothing to say before the end."""
+        try:
+            has_left = not connection.sock.recv(RECEIVED_AT_ONCE)
+        except BlockingIOError:
+            has_left = False
+        except OSError:
+            has_left = True
+        if has_left:
+            self._drop(connection)
+        else:
+            self._flow(connection)
 
     # ---- actions
     def _wait_for_request(self, connection: _Connection) -> None:
@@ -290,7 +320,7 @@ class Front:
         future = self._lanes.get(step.lane, self._lanes[ANY]).submit(step.work)
         future.add_done_callback(lambda done: self._tell(connection, done))
 
-    def _tell(self, connection: _Connection, done: "Future[Answer]") -> None:
+    def _tell(self, connection: _Connection, done: "Future[Answer | Opened]") -> None:
         self._done.put((connection, done))
         self.wake()
 
@@ -302,6 +332,60 @@ class Front:
         self._sending[connection] = None
         self._selector.register(connection.sock, selectors.EVENT_WRITE, partial(self._on_room, connection))
         self._on_room(connection)
+
+    def _is_sent(self, connection: _Connection) -> bool:
+        """Sends as much as the client accepts. Returns whether this was everything. Drops a connection that fails."""
+        try:
+            while connection.unsent:
+                sent = connection.sock.send(connection.unsent)
+                connection.unsent = connection.unsent[sent:]
+                self._hold(connection, -sent)
+        except BlockingIOError:
+            return False
+        except OSError:
+            self._drop(connection)
+            return False
+        return True
+
+    def _open(self, connection: _Connection, opened: Opened) -> None:
+        self._streaming[connection] = opened.stream
+        connection.unsent = memoryview(opened.content)
+        connection.deadline = time.monotonic() + self._limits.answer_seconds
+        self._hold(connection, len(opened.content))
+        # By default, the kernel would keep megabytes for a client that reads nothing.
+        with contextlib.suppress(OSError):
+            connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, LARGEST_BACKLOG // 2)
+        self._selector.register(connection.sock, selectors.EVENT_READ, partial(self._on_stream, connection))
+        opened.stream.begin(partial(self._tell_written, connection))
+        if self._stopping:
+            opened.stream.end()
+        self._flow(connection)
+
+    def _tell_written(self, connection: _Connection) -> None:
+        self._written.put(connection)
+        self.wake()
+
+    def _flow(self, connection: _Connection) -> None:
+        """Sends what the application has written. Closes a connection that receives it too slowly."""
+        stream = self._streaming[connection]
+        written, has_ended = stream.take()
+        if not connection.unsent:
+            connection.deadline = time.monotonic() + self._limits.answer_seconds
+        if written:
+            connection.unsent = memoryview(bytes(connection.unsent) + written)
+            self._hold(connection, len(written))
+        is_sent = self._is_sent(connection)
+        self._limit_memory()
+        if connection not in self._streaming:
+            return
+        if len(connection.unsent) > LARGEST_BACKLOG:
+            self._drop(connection)
+        elif is_sent and has_ended:
+            self._forget(connection)
+            self._linger(connection)
+        else:
+            awaited = selectors.EVENT_READ if is_sent else selectors.EVENT_READ | selectors.EVENT_WRITE
+            self._selector.modify(connection.sock, awaited, partial(self._on_stream, connection))
 
     def _linger(self, connection: _Connection) -> None:
         """Ends a connection so that the client receives the response even while it is still sending (RFC 9112, 9.6)."""
@@ -332,6 +416,15 @@ class Front:
             self._drop(connection)
         for connection in [each for each in self._sending if each.deadline <= now]:
             self._drop(connection)
+        for connection, stream in list(self._streaming.items()):
+            if connection.unsent and connection.deadline <= now:
+                self._drop(connection)
+            else:
+                stream.age(now)
+
+    def _limit_memory(self) -> None:
+        while self._held > self._limits.held_bytes and self._make_room(holding=True):
+            pass
 
     def _make_room(self, *, holding: bool = False) -> bool:
         """Closes the connection that has kept the server waiting for longest. Returns whether there was one.
@@ -339,7 +432,12 @@ class Front:
         Args:
             holding: close only a connection that uses memory.
         """
-        waiting = chain(self._reading, self._sending)
+        # A stream waits for the application, unless its client is slow: then it uses memory.
+        waiting = (
+            chain(self._streaming, self._reading, self._sending)
+            if holding
+            else chain(self._reading, self._sending, self._streaming)
+        )
         longest = next((each for each in waiting if each.held or not holding), None)
         if longest is None:
             return False
@@ -355,6 +453,9 @@ class Front:
         self._reading.pop(connection, None)
         self._working.pop(connection, None)
         self._sending.pop(connection, None)
+        stream = self._streaming.pop(connection, None)
+        if stream is not None:
+            stream.close()
         with contextlib.suppress(
             KeyError, ValueError
         ):  # a connection whose request is being handled is not registered
@@ -364,6 +465,12 @@ class Front:
         self._forget(connection)
         self._hold(connection, -connection.held)
         connection.sock.close()
+
+
+def _taken(waiting: "queue.SimpleQueue[Content]") -> Iterator[Content]:
+    with contextlib.suppress(queue.Empty):
+        while True:
+            yield waiting.get_nowait()
 
 
 def _open_files() -> int:

@@ -27,6 +27,7 @@ from gunicorn.http.errors import (
 )
 from gunicorn.workers.gthread import ThreadWorker
 
+from services.common.http import streams
 from services.common.http.front import (
     ANY,
     LARGEST_BODY,
@@ -36,6 +37,7 @@ from services.common.http.front import (
     Interim,
     Job,
     Limits,
+    Opened,
     Step,
 )
 from services.common.telemetry import logs
@@ -111,9 +113,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         for listener in self.sockets:
             listener.close()
 
-    def answered(self, request: Any, client: Any, server: Any, *, whole: bool) -> Answer:
+    def answered(self, request: Any, client: Any, server: Any, *, whole: bool) -> Answer | Opened:
         """The response of the application, or the error response of gunicorn."""
-        exchange = _Exchange(client, server)
+        exchange = _Exchange(client, server, partial(self._stream, request))
         keep = False
         if not whole:
             request.force_close()
@@ -128,7 +130,16 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
             exchange.sock.sendall(refusal(HTTPStatus.BAD_REQUEST, "the body does not match the headers"))
         except Exception as error:  # noqa: BLE001 - gunicorn has a response for each error
             self.handle_error(request, exchange.sock, client, error)
-        return Answer(exchange.sock.content, keep=keep)
+        return exchange.sock.response(keep=keep)
+
+    def _stream(self, request: Any) -> streams.Stream | None:
+        """A stream for the response to a request, which then ends the connection."""
+        if self.front is None or request.method != "GET" or request.version < (1, 1):
+            return None
+        stream = self.front.streams.open()
+        if stream is not None:
+            request.force_close()
+        return stream
 
 
 class RequestReader:
@@ -245,8 +256,10 @@ def _body_of(request: Any) -> Callable[[bytearray], int | None]:
 class _Exchange:
     """A connection as gunicorn expects it, for one request."""
 
-    def __init__(self, client: Any, server: Any) -> None:
-        self.sock = _Sent()
+    def __init__(
+        self, client: Any, server: Any, open_stream: Callable[[], streams.Stream | None] | None = None
+    ) -> None:
+        self.sock = _Sent(open_stream)
         self.client = client
         self.server = server
 
@@ -254,12 +267,29 @@ class _Exchange:
 class _Sent:
     """A socket as gunicorn expects it, which stores the sent bytes."""
 
-    def __init__(self) -> None:
+    def __init__(self, open_stream: Callable[[], streams.Stream | None] | None) -> None:
         self._parts: list[bytes] = []
+        self._open_stream = open_stream
+        self._stream: streams.Stream | None = None
 
     @property
     def content(self) -> bytes:
         return b"".join(self._parts)
+
+    def offer(self) -> streams.Stream | None:
+        """As `streams.offered`."""
+        if self._stream is None and self._open_stream is not None:
+            self._stream = self._open_stream()
+        return self._stream
+
+    def response(self, *, keep: bool) -> Answer | Opened:
+        """The complete response, or the beginning of one that stays open. gunicorn has sent the last chunk of what it received."""
+        if self._stream is None:
+            return Answer(self.content, keep=keep)
+        if self._parts[-1:] == [streams.END]:
+            return Opened(b"".join(self._parts[:-1]), self._stream)
+        self._stream.close()
+        return Answer(self.content)
 
     def sendall(self, data: bytes) -> None:
         self._parts.append(bytes(data))
