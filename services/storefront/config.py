@@ -38,6 +38,11 @@ class Settings(Environment):
         default=False,
         description="whether the payment provider is the sandbox, whose test cards the pages then offer",
     )
+    whole_responses: bool = Field(
+        default=False,
+        description="whether a proxy in front passes on complete responses only, as API Gateway does; a stream of events then ends "
+        "with each event, and the browser opens another one",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="minimum level to log"
     )

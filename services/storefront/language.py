@@ -4,7 +4,9 @@ The texts are in `translations/*.po` (GNU gettext), and are read when the proces
 """
 
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cache
@@ -27,6 +29,7 @@ NAMES: Final[Mapping[str, str]] = {"en": "English", "de": "Deutsch"}
 DEFAULT: Final = "en"
 COOKIE: Final = "language"
 YEAR_SECONDS: Final = 365 * 24 * 3600
+_spoken: ContextVar[str] = ContextVar("spoken", default=DEFAULT)
 
 
 def install(app: Flask, *, secure: bool) -> None:
@@ -60,15 +63,32 @@ def install(app: Flask, *, secure: bool) -> None:
 
 
 def current() -> str:
-    """The language of the current request: selected by a link, selected earlier, or preferred by the browser."""
+    """The language of the current request: selected by a link, selected earlier, or preferred by the browser.
+
+    Without a request, the language is that of `spoken`.
+    """
     if not has_request_context():
-        return DEFAULT
+        return _spoken.get()
     if "language" not in g:
         wanted = (request.args.get("language"), request.cookies.get(COOKIE))
         preferred = request.accept_languages.best_match(list(NAMES), DEFAULT)
         g.language = next((each for each in wanted if each in NAMES), preferred)
     found: str = g.language
     return found
+
+
+@contextmanager
+def spoken(code: str) -> Iterator[None]:
+    """A language for texts that belong to no request.
+
+    Args:
+        code: key of `NAMES`.
+    """
+    token = _spoken.set(code)
+    try:
+        yield
+    finally:
+        _spoken.reset(token)
 
 
 def _(text: str, **values: Any) -> str:

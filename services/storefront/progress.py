@@ -11,6 +11,8 @@ from services.storefront.domain import Order, State, Step
 WAY = (State.PENDING, State.RESERVED, State.PAID, State.SHIPPED)
 # An order takes seconds. After this time without a change, a dependency is unavailable, and the order waits for it.
 UNUSUAL = timedelta(seconds=30)
+# Seconds until an open page needs the next state, by the seconds since the last change of the order.
+_PAUSES = ((60.0, 1.0), (600.0, 5.0), (float("inf"), 30.0))
 _ERROR = re.compile(r"(?:being undone: )?(?P<error>[A-Za-z.]+)(?:: .*)?", re.DOTALL)
 _BY_CUSTOMER = "cancelled by the customer"
 
@@ -94,3 +96,14 @@ def seconds_since_change(order: Order, now: datetime) -> float:
 def is_late(order: Order, now: datetime) -> bool:
     """Whether an order has been waiting for an unusual time."""
     return not order.state.is_final and seconds_since_change(order, now) > UNUSUAL.total_seconds()
+
+
+def version(order: Order, now: datetime) -> str:
+    """Changes with everything that the page shows: also when an order begins to take an unusual time."""
+    return f"{order.version}{'.late' if is_late(order, now) else ''}"
+
+
+def pause(order: Order, now: datetime) -> float:
+    """Seconds until the next change is probable: an order that has not changed for long is waiting for a repair."""
+    seconds = seconds_since_change(order, now)
+    return next(pause for limit, pause in _PAUSES if seconds < limit)

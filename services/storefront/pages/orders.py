@@ -1,18 +1,20 @@
 """The orders of a customer: the list, one order while it moves, and its cancellation."""
 
+import time
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Final, TypeVar
 from uuid import UUID
 
-import orjson
-from flask import Flask, Response, render_template, request
+from flask import Flask, Response, request
 from werkzeug.wrappers import Response as AnyResponse
 
+from services.common.http import streams
 from services.common.telemetry import logs
 from services.common.values.errors import NotFound, Unavailable
-from services.storefront import language, progress, session
-from services.storefront.domain import BasketFull, Order, OrderDetails
+from services.storefront import events, language, progress, session
+from services.storefront.domain import BasketFull, OrderDetails
+from services.storefront.following import Following, Page
 from services.storefront.language import _
 from services.storefront.pages.catalog import LONGEST_CURSOR
 from services.storefront.pages.parts import Parts, go_to, page
@@ -20,15 +22,18 @@ from services.storefront.ports import TooLateToCancel
 from services.storefront.session import CookieTooLarge
 
 Content = TypeVar("Content")
-# Milliseconds until the browser asks again, by the seconds since the last change of the order.
-_PAUSES: Final = ((60.0, 1_000), (600.0, 5_000), (float("inf"), 30_000))
-_RETRY_UNAVAILABLE: Final = 5_000
+# Seconds until the browser connects again after the end of a stream, such as that of a process which shuts down.
+_RETRY_SECONDS: Final = 1.0
+# Shorter than the timeout of API Gateway, which passes on complete responses only.
+_WHOLE_SECONDS: Final = 20.0
+# Seconds that the script waits for the beginning of a stream, before it loads the page instead.
+_PATIENCE, _PATIENCE_WHOLE = 5, 25
 
 
 def add(app: Flask, parts: Parts) -> None:
     """Adds the pages to the application."""
     _add_views(app, parts)
-    _add_stream(app, parts)
+    _add_events(app, parts)
     _add_changes(app, parts)
 
 
@@ -49,26 +54,43 @@ def _add_views(app: Flask, parts: Parts) -> None:
         )
 
 
-def _add_stream(app: Flask, parts: Parts) -> None:
+def _add_events(app: Flask, parts: Parts) -> None:
+    progress_part = app.jinja_env.get_template("progress.html")
+
+    def render(details: OrderDetails, code: str) -> str:
+        with language.spoken(code):
+            return progress_part.render(_progress(details))
+
+    following = Following(parts.orders, render)
+
     @app.get("/account/orders/<uuid:order_id>/live")
     def follow_order(order_id: UUID) -> Response:
-        """The progress of an order as server-sent events, if it has changed; the browser then asks again.
+        """The changes of an order as server-sent events, until it has ended. After the response 204, the page must not connect again.
 
-        Each response ends at once, because the web server (docs/adr/0014) and API Gateway send complete responses only. A
-        response 204 tells the browser that the order has ended.
+        The response is 204 if the page shows the end of the order, and if there is no stream for it: then it polls.
         """
+        granted = session.required()
         seen = request.headers.get("Last-Event-ID") or request.args.get("seen", "")
-        token = session.required().token
         try:
-            order = _found(parts.orders.find(token, str(order_id)))
-            pause = _pause(order)
-            version = _version(order)
-            if version != seen:
-                details = _details(parts, token, order)
-                return _events(pause, version, render_template("progress.html", **_progress(details)))
+            order = _found(parts.orders.find(granted.token, str(order_id)))
         except Unavailable:
-            return _events(_RETRY_UNAVAILABLE)
-        return Response(status=HTTPStatus.NO_CONTENT) if order.state.is_final else _events(pause)
+            order = None
+        if order is not None and order.state.is_final and seen == progress.version(order, datetime.now(UTC)):
+            return Response(status=HTTPStatus.NO_CONTENT)
+        stream = streams.offered(request.environ)
+        whole = parts.settings.whole_responses
+        if stream is None or not following.follow(
+            granted, str(order_id), Page(stream, language.current(), seen, once=whole), order
+        ):
+            return Response(status=HTTPStatus.NO_CONTENT)
+        seconds = granted.expires_at - session.MARGIN_SECONDS - time.time()
+        stream.last(events.HEARTBEAT, min(seconds, _WHOLE_SECONDS) if whole else seconds)
+        # A response without a Content-Length, because it stays open. Some proxies would wait for its end without the header.
+        return Response(
+            iter([events.retry(_RETRY_SECONDS)]),
+            mimetype="text/event-stream",
+            headers={"X-Accel-Buffering": "no"},
+        )
 
 
 def _add_changes(app: Flask, parts: Parts) -> None:
@@ -119,11 +141,8 @@ def _shown(
 ) -> Response:
     logs.concerns(order_id=str(order_id))
     details = _found(parts.orders.details(session.required().token, str(order_id)))
-    return page("order.html", status, notice=notice, trouble=trouble, **_progress(details))
-
-
-def _details(parts: Parts, token: str, order: Order) -> OrderDetails:
-    return _found(parts.orders.details(token, order.id))
+    patience = _PATIENCE_WHOLE if parts.settings.whole_responses else _PATIENCE
+    return page("order.html", status, notice=notice, trouble=trouble, patience=patience, **_progress(details))
 
 
 def _progress(details: OrderDetails) -> dict[str, object]:
@@ -139,24 +158,8 @@ def _progress(details: OrderDetails) -> dict[str, object]:
         "late": language.duration(progress.seconds_since_change(order, now))
         if progress.is_late(order, now)
         else "",
-        "version": _version(order),
+        "version": progress.version(order, now),
     }
-
-
-def _version(order: Order) -> str:
-    """Changes with everything that the page shows: also when an order begins to take an unusual time."""
-    return f"{order.version}{'.late' if progress.is_late(order, datetime.now(UTC)) else ''}"
-
-
-def _pause(order: Order) -> int:
-    seconds = progress.seconds_since_change(order, datetime.now(UTC))
-    return next(pause for limit, pause in _PAUSES if seconds < limit)
-
-
-def _events(pause: int, version: str = "", content: str = "") -> Response:
-    """A stream of one event, or of none (https://html.spec.whatwg.org/multipage/server-sent-events.html)."""
-    event = f"id: {version}\ndata: {orjson.dumps(content).decode()}\n\n" if content else ""
-    return Response(f"retry: {pause}\n\n{event}", mimetype="text/event-stream")
 
 
 def _found(content: Content | None) -> Content:

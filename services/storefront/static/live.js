@@ -3,16 +3,31 @@
 "use strict";
 const part = document.getElementById("progress");
 const said = document.getElementById("said");
+const stale = document.getElementById("stale");
 const EVERY = 2000; // milliseconds between two pages
+let currentAt = new Date();
 
-function show(content) {
+function show(content, version) {
   const focused = part.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
+  part.dataset.version = version;
   part.innerHTML = content; // rendered and escaped by the server, as the rest of the page
   said.textContent = part.querySelector("p").innerText;
   if (focused !== null) {
     const same = [...part.querySelectorAll("a")].find((link) => link.getAttribute("href") === focused);
     (same || document.getElementById("main")).focus();
   }
+}
+
+function isCurrent() {
+  currentAt = new Date();
+  stale.hidden = true;
+}
+
+function isFrom(at) {
+  const time = stale.querySelector("time");
+  time.dateTime = at.toISOString();
+  time.textContent = at.toLocaleTimeString(document.documentElement.lang);
+  stale.hidden = false;
 }
 
 function ended() {
@@ -22,17 +37,28 @@ function ended() {
 function follow() {
   const events = new EventSource(`${part.dataset.page}/live?seen=${encodeURIComponent(part.dataset.version)}`);
   let failures = 0;
-  events.onopen = () => { failures = 0; };
+  const instead = () => {
+    events.close();
+    poll();
+  };
+  const patience = setTimeout(instead, part.dataset.patience * 1000); // a proxy may hold events back
+  events.onopen = () => {
+    failures = 0;
+    clearTimeout(patience);
+  };
   events.onmessage = (event) => {
-    show(JSON.parse(event.data));
+    isCurrent();
+    show(JSON.parse(event.data), event.lastEventId);
     if (ended()) events.close();
   };
+  events.addEventListener("current", isCurrent);
+  events.addEventListener("stale", (event) => isFrom(event.data ? new Date(event.data) : currentAt));
   events.onerror = () => {
-    // Each response ends at once, and the browser asks again by itself, except after one that is no stream of events.
+    // After the end of a stream, the browser connects again by itself, except after a response that is no stream.
     failures += 1;
     if (events.readyState === EventSource.CLOSED || failures > 2) {
-      events.close();
-      poll();
+      clearTimeout(patience);
+      instead();
     }
   };
 }
@@ -44,16 +70,13 @@ async function poll() {
       location.assign(part.dataset.page); // the sign-in has ended: the page says so
       return;
     }
-    if (response.ok) {
-      const found = new DOMParser().parseFromString(await response.text(), "text/html").getElementById("progress");
-      if (found.dataset.version !== part.dataset.version) {
-        part.dataset.version = found.dataset.version;
-        show(found.innerHTML);
-      }
-      if (ended()) return;
-    }
+    if (!response.ok) throw new Error(response.statusText);
+    const found = new DOMParser().parseFromString(await response.text(), "text/html").getElementById("progress");
+    isCurrent();
+    if (found.dataset.version !== part.dataset.version) show(found.innerHTML, found.dataset.version);
+    if (ended()) return;
   } catch {
-    // The network is away: the next request may succeed.
+    isFrom(currentAt); // the next request may succeed
   }
   setTimeout(poll, EVERY);
 }

@@ -5,6 +5,7 @@ import uuid
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
+from services.common.http.streams import Stream
 from services.common.values.errors import NotFound, RuleBroken, Unavailable
 from services.common.values.money import Money
 from services.storefront.domain import (
@@ -187,3 +188,24 @@ class MemorySignIn:
         scopes = {"orders:read", "orders:write"} | ({"ops:read", "ops:write"} if staff else set())
         groups = frozenset({"ops"}) if code == "ops" else frozenset[str]()
         return Grant(token, code, code, int(time.time()) + self.seconds, frozenset(scopes), groups)
+
+
+class Connection:
+    """The connection of a web server that offers a stream. `text`: the events that were sent, without the framing of HTTP."""
+
+    def __init__(self) -> None:
+        self.stream = Stream(lambda: None)
+        self._sent = b""
+
+    def offer(self) -> Stream:
+        return self.stream
+
+    @property
+    def text(self) -> str:
+        self._sent += self.stream.take()[0]
+        rest, content = self._sent, b""
+        while rest:
+            size, _, rest = rest.partition(b"\r\n")
+            content += rest[: int(size, 16)]
+            rest = rest[int(size, 16) + 2 :]
+        return content.decode()

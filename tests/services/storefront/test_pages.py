@@ -6,14 +6,15 @@ from hashlib import sha256
 from http import HTTPStatus
 from urllib.parse import parse_qs, quote, urlsplit
 
-import orjson
 import pytest
 from itsdangerous import URLSafeTimedSerializer
 
 from services.common.values.money import Money
 from services.storefront.domain import Product, State
-from tests.services.storefront.fakes import CUP, TEA
+from services.storefront.following import MOST_PER_CUSTOMER
+from tests.services.storefront.fakes import CUP, TEA, Connection
 from tests.services.storefront.visitor import ADDRESS, Visitor, World
+from tests.waiting import wait_for
 
 SCRIPT = '"><script>alert(1)</script>'
 SOME_ORDER = "01a22c57-e64e-737a-ade0-c50b7241f356"
@@ -423,31 +424,76 @@ def test_given_an_order_when_it_moves_then_its_page_and_the_stream_show_each_sta
     order_id = placed(visitor)
     path = f"/account/orders/{order_id}"
 
-    unchanged = visitor.get(f"{path}/live?seen=PENDING.1")
+    events = Connection()
+    begin = visitor.follows(f"{path}/live?seen=PENDING.1", events)
     world.orders.moves(order_id, State.RESERVED, "stock reserved")
-    moved = visitor.get(f"{path}/live?seen=PENDING.1")
+    wait_for(lambda: "id: RESERVED.2\n" in events.text)
     world.orders.moves(order_id, State.REJECTED, "PaymentDeclined: the card was declined")
-    ended = visitor.client.get(f"{path}/live?seen=PENDING.1", headers={"Last-Event-ID": "RESERVED.2"})
-    after = visitor.client.get(f"{path}/live", headers={"Last-Event-ID": "REJECTED.3"})
+    wait_for(lambda: not events.stream.is_open)
+    after = visitor.follows(f"{path}/live?seen=PENDING.1", Connection(), **{"Last-Event-ID": "REJECTED.3"})
 
-    assert unchanged.mimetype == "text/event-stream"
-    assert unchanged.text == "retry: 1000\n\n"
-    assert "id: RESERVED.2\n" in moved.text
-    content = orjson.loads(moved.text.partition("data: ")[2])
-    assert "Products reserved" in content
-    assert "The payment was declined" in orjson.loads(ended.text.partition("data: ")[2])
+    assert begin.mimetype == "text/event-stream"
+    assert begin.text == "retry: 1000\n\n"
+    assert "Content-Length" not in begin.headers
+    assert "Products reserved" in events.text
+    assert "The payment was declined" in events.text
     assert after.status_code == HTTPStatus.NO_CONTENT, "the browser stops"
     assert "The payment was declined" in visitor.get(path).text
     assert "live.js" not in visitor.get(path).text
 
 
-def test_given_a_shop_that_does_not_respond_when_an_order_is_followed_then_the_browser_asks_again_later(
+def test_given_a_shop_that_does_not_respond_when_an_order_is_followed_then_its_page_is_told(
     world: World, visitor: Visitor
 ) -> None:
     order_id = placed(visitor)
     world.catalog.down = True
+    events = Connection()
 
-    assert visitor.get(f"/account/orders/{order_id}/live").text == "retry: 5000\n\n"
+    visitor.follows(f"/account/orders/{order_id}/live?seen=PENDING.1", events)
+
+    wait_for(lambda: events.text == "event: stale\ndata: \n\n")
+
+
+def test_given_a_visitor_in_german_when_an_order_moves_then_the_events_are_in_german(world: World) -> None:
+    visitor = world.visitor("de")
+    order_id = placed(visitor)
+    events = Connection()
+
+    visitor.follows(f"/account/orders/{order_id}/live?seen=none", events)
+
+    wait_for(lambda: "Angenommen" in events.text)
+
+
+def test_given_a_server_without_streams_when_an_order_is_followed_then_its_page_polls(
+    visitor: Visitor,
+) -> None:
+    order_id = placed(visitor)
+
+    assert visitor.get(f"/account/orders/{order_id}/live").status_code == HTTPStatus.NO_CONTENT
+
+
+def test_given_more_open_pages_than_a_customer_may_have_then_the_others_poll(visitor: Visitor) -> None:
+    path = f"/account/orders/{placed(visitor)}/live?seen=PENDING.1"
+    open_pages = [Connection() for _ in range(MOST_PER_CUSTOMER)]
+
+    statuses = [visitor.follows(path, each).status_code for each in (*open_pages, Connection())]
+    open_pages[0].stream.close()
+    statuses.append(visitor.follows(path, Connection()).status_code)
+
+    assert statuses == [HTTPStatus.OK] * MOST_PER_CUSTOMER + [HTTPStatus.NO_CONTENT, HTTPStatus.OK]
+
+
+def test_given_a_proxy_that_passes_on_whole_responses_then_the_events_end_with_the_first_one() -> None:
+    world = World(whole_responses=True)
+    visitor = world.visitor()
+    path = f"/account/orders/{placed(visitor)}"
+    events = Connection()
+
+    visitor.follows(f"{path}/live?seen=none", events)
+
+    wait_for(lambda: not events.stream.is_open)
+    assert "id: PENDING.1\n" in events.text
+    assert 'data-patience="25"' in visitor.get(path).text
 
 
 def test_given_an_order_when_cancelled_then_the_consequences_are_told_before(

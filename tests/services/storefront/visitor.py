@@ -12,7 +12,15 @@ from werkzeug.test import TestResponse
 
 from services.storefront.config import Settings
 from services.storefront.pages import site
-from tests.services.storefront.fakes import CUP, POT, TEA, MemoryCatalog, MemoryOrders, MemorySignIn
+from tests.services.storefront.fakes import (
+    CUP,
+    POT,
+    TEA,
+    Connection,
+    MemoryCatalog,
+    MemoryOrders,
+    MemorySignIn,
+)
 
 KEY = "k" * 32
 ADDRESS = {
@@ -73,6 +81,14 @@ class Visitor:
     def get(self, path: str) -> TestResponse:
         return self.client.get(path, headers={"Accept-Language": self.language})
 
+    def follows(self, path: str, connection: Connection, **headers: str) -> TestResponse:
+        """Opens a response that stays open."""
+        return self.client.get(
+            path,
+            headers={"Accept-Language": self.language, **headers},
+            environ_overrides={"gunicorn.socket": connection},
+        )
+
     def post(self, path: str, fields: Mapping[str, Any], **headers: str) -> TestResponse:
         return self.client.post(
             path, data=dict(fields), headers={"Accept-Language": self.language, **headers}
@@ -98,7 +114,7 @@ class Visitor:
 class World:
     """The pages of a shop in memory."""
 
-    def __init__(self, public_url: str = "http://127.0.0.1:8085") -> None:
+    def __init__(self, public_url: str = "http://127.0.0.1:8085", *, whole_responses: bool = False) -> None:
         self.catalog = MemoryCatalog(TEA, CUP, POT)
         self.orders = MemoryOrders(self.catalog, {})
         self.sign_in = MemorySignIn(self.orders)
@@ -112,6 +128,7 @@ class World:
             ops_client_id="ops",
             session_keys=KEY,
             sandbox=True,
+            whole_responses=whole_responses,
             log_level="INFO",
         )
         self.app = site.create(self.settings, self.catalog, self.orders, self.sign_in)
