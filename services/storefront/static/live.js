@@ -6,6 +6,7 @@ const said = document.getElementById("said");
 const stale = document.getElementById("stale");
 const EVERY = 2000; // milliseconds between two pages
 let currentAt = new Date();
+let hasStreamed = false;
 
 function show(content, version) {
   const focused = part.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
@@ -44,6 +45,7 @@ function follow() {
   const patience = setTimeout(instead, part.dataset.patience * 1000); // a proxy may hold events back
   events.onopen = () => {
     failures = 0;
+    hasStreamed = true;
     clearTimeout(patience);
   };
   events.onmessage = (event) => {
@@ -75,6 +77,11 @@ async function poll() {
     isCurrent();
     if (found.dataset.version !== part.dataset.version) show(found.innerHTML, found.dataset.version);
     if (ended()) return;
+    if (hasStreamed) { // the storefront was away, for example during an update
+      hasStreamed = false;
+      follow();
+      return;
+    }
   } catch {
     isFrom(currentAt); // the next request may succeed
   }

@@ -6,7 +6,7 @@ The picture in the README and the one of the storefront are taken here.
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any, Final
@@ -15,8 +15,9 @@ from urllib.parse import urlsplit
 import pytest
 from flask import Flask
 from flask.sessions import SecureCookieSessionInterface
-from playwright.sync_api import Browser, Page, ViewportSize, expect
+from playwright.sync_api import Browser, Page, Request, Route, ViewportSize, expect
 
+from services.storefront.following import MOST_PER_CUSTOMER
 from shopdev import identity
 from shopdev.checkout import STOREFRONT
 from shopdev.processes.shop import Shop, with_pages
@@ -36,6 +37,12 @@ ORDER_PAGE: Final = re.compile(r"/account/orders/[0-9a-f-]{36}")
 PAY: Final = re.compile("Order and pay")
 PHONE: Final = ViewportSize(width=360, height=640)
 SHIPPED: Final = "Your parcel is on its way."
+WAYS: Final[Mapping[str, Callable[[Route], None]]] = {
+    "refused": lambda route: route.fulfill(status=HTTPStatus.BAD_GATEWAY),
+    "interrupted": lambda route: route.abort(),
+    "held back": lambda _route: None,
+}
+"""What happens to the events on the way to the browser."""
 
 
 @pytest.fixture(scope="module")
@@ -149,10 +156,12 @@ def test_given_a_visitor_when_they_buy_then_every_page_is_accessible_and_the_las
         flaws += visitor.flaws()
         sends(page)
         page.evaluate("window.sameDocument = true")
+        polls = requests(page, "fetch")
 
         shows(page, SHIPPED)
 
         assert page.evaluate("window.sameDocument")
+        assert polls == [], "the stream of events has shown it"
         expect(page.locator("#said")).to_contain_text(SHIPPED)
         assert [*flaws, *visitor.flaws()] == []
 
@@ -191,17 +200,107 @@ def test_given_a_browser_without_events_when_an_order_is_followed_then_its_page_
         assert visitor.page.evaluate("window.sameDocument")
 
 
+@pytest.mark.parametrize("way", WAYS)
 def test_given_events_that_are_lost_on_the_way_when_an_order_is_followed_then_its_page_polls(
-    browser: Browser, shop: Shop
+    browser: Browser, shop: Shop, way: str
 ) -> None:
     with visiting(browser, shop) as visitor:
         page = visitor.page
-        page.route("**/live?*", lambda route: route.fulfill(status=HTTPStatus.BAD_GATEWAY))
+        page.route("**/live?*", WAYS[way])
         goes_to_checkout(visitor)
         fills_in(page)
+        polls = requests(page, "fetch")
         sends(page)
 
         shows(page, SHIPPED)
+
+        assert polls
+        visitor.problems[:] = [each for each in visitor.problems if "net::ERR_FAILED" not in each]
+
+
+def test_given_tabs_of_one_order_when_it_moves_then_each_shows_it_and_one_too_many_polls(
+    shop: Shop, visitor: Visitor, page: Page
+) -> None:
+    goes_to_checkout(visitor)
+    fills_in(page)
+    shop.process("payment-consumer").freeze()
+    try:
+        sends(page)
+        tabs = [page.context.new_page() for _ in range(MOST_PER_CUSTOMER)]
+        polls = [requests(tab, "fetch") for tab in tabs]
+        for tab in tabs:
+            tab.goto(page.url)
+
+        def one_polls() -> bool:
+            page.title()  # the recorded requests arrive while the browser is asked something
+            return sum(map(bool, polls)) == 1
+
+        wait_for(one_polls)
+    finally:
+        shop.process("payment-consumer").thaw()
+
+    for tab in (page, *tabs):
+        shows(tab, SHIPPED, HIDDEN + PATIENCE)
+
+
+def test_given_an_open_order_when_the_shop_does_not_respond_then_its_page_says_how_old_it_is(
+    shop: Shop, visitor: Visitor, page: Page
+) -> None:
+    goes_to_checkout(visitor)
+    fills_in(page)
+    shop.process("payment-consumer").freeze()
+    try:
+        sends(page)
+        expect(page.locator("li.current")).to_contain_text("Paid", timeout=PATIENCE)
+        with killed(shop, "order"):
+            expect(page.locator("#stale")).to_contain_text(
+                re.compile(r"The order is shown as it was at this time: \d+:\d\d:\d\d"), timeout=PATIENCE
+            )
+            assert visitor.flaws() == []
+        expect(page.locator("#stale")).to_be_hidden(timeout=PATIENCE)
+    finally:
+        shop.process("payment-consumer").thaw()
+
+    shows(page, SHIPPED, HIDDEN + PATIENCE)
+
+
+def test_given_an_open_order_when_the_storefront_restarts_then_its_page_goes_on(
+    shop: Shop, visitor: Visitor, page: Page
+) -> None:
+    goes_to_checkout(visitor)
+    fills_in(page)
+    shop.process("payment-consumer").freeze()
+    try:
+        sends(page)
+        expect(page.locator("li.current")).to_contain_text("Paid", timeout=PATIENCE)
+        page.evaluate("window.sameDocument = true")
+        with page.expect_request("**/live?*", timeout=PATIENCE):
+            restarts(shop)
+    finally:
+        shop.process("payment-consumer").thaw()
+
+    shows(page, SHIPPED, HIDDEN + PATIENCE)
+    assert page.evaluate("window.sameDocument")
+    visitor.problems[:] = [each for each in visitor.problems if "net::ERR_CONNECTION_REFUSED" not in each]
+
+
+def test_given_an_open_order_when_the_sign_in_ends_then_its_page_says_so(
+    shop: Shop, visitor: Visitor, page: Page
+) -> None:
+    goes_to_checkout(visitor)
+    fills_in(page)
+    shop.process("payment-consumer").freeze()
+    try:
+        sends(page)
+        expect(page.locator("li.current")).to_contain_text("Paid", timeout=PATIENCE)
+        expires(shop, page)
+        restarts(shop)
+
+        heading = page.get_by_role("heading", name="Your session has ended")
+        expect(heading).to_be_visible(timeout=PATIENCE)
+    finally:
+        shop.process("payment-consumer").thaw()
+    visitor.problems[:] = [each for each in visitor.problems if "net::ERR_CONNECTION_REFUSED" not in each]
 
 
 def test_given_a_phone_without_scripts_in_german_when_they_buy_then_a_link_shows_the_end(
@@ -454,6 +553,25 @@ def test_given_a_form_on_another_host_when_it_is_sent_then_the_basket_does_not_c
 
     expect(elsewhere.get_by_role("heading", name="This form is no longer valid")).to_be_visible()
     expect(visitor.opens("/basket").get_by_role("main")).to_contain_text("Your basket is empty.")
+
+
+def requests(page: Page, kind: str) -> list[str]:
+    """The URLs of the requests of a kind that the page sends from now on."""
+    sent: list[str] = []
+
+    def record(request: Request) -> None:
+        if request.resource_type == kind:
+            sent.append(request.url)
+
+    page.on("request", record)
+    return sent
+
+
+def restarts(shop: Shop) -> None:
+    """Replaces the process of the pages, as an update does."""
+    shop.process(STOREFRONT).stop(grace=30)
+    shop.process(STOREFRONT).start()
+    shop.wait_ready(STOREFRONT)
 
 
 @contextmanager
