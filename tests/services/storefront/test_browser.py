@@ -42,7 +42,7 @@ WAYS: Final[Mapping[str, Callable[[Route], None]]] = {
     "interrupted": lambda route: route.abort(),
     "held back": lambda _route: None,
 }
-"""What happens to the events on the way to the browser."""
+"""The fate of the events on the way to the browser."""
 
 
 @pytest.fixture(scope="module")
