@@ -80,8 +80,13 @@ class SkuPath(web.Parameters):
     sku: str = Field(max_length=64, description="`sku` of a product")
 
 
-def create(catalogue: Catalogue) -> Flask:
-    """The API as a WSGI application."""
+def create(catalogue: Catalogue, ready: web.Ready | None = None) -> Flask:
+    """The API as a WSGI application.
+
+    Args:
+        catalogue: storage of products.
+        ready: further checks of /readyz by name.
+    """
     blueprint = web.blueprint("product", __name__, TAG)
     recent = Recent()
 
@@ -132,7 +137,10 @@ def create(catalogue: Catalogue) -> Flask:
         )
 
     return web.create_app(
-        name="product", version=VERSION, apis=[blueprint], ready={"catalogue": catalogue.ping}
+        name="product",
+        version=VERSION,
+        apis=[blueprint],
+        ready={"catalogue": catalogue.ping, **(ready or {})},
     )
 
 

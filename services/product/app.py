@@ -48,8 +48,12 @@ def create_app() -> "Flask":
     Raises:
         SystemExit: a setting is missing or invalid.
     """
+    from services.common.http import beside  # noqa: PLC0415 - as below
     from services.product import api  # noqa: PLC0415 - the consumer and the seed need no web framework
 
     settings = Settings.load()
     logs.configure(settings.service, settings.log_level)
-    return api.create(storage(settings).catalogue)
+    found = catalogue(settings)
+    created = api.create(found, {"search": found.searchable.ready})
+    beside.add(created, found.searchable)
+    return created

@@ -3,7 +3,7 @@
 | item | pk | sk | gsi1pk | gsi1sk |
 |---|---|---|---|---|
 | product and its stock | PRODUCT#<sku> | PRODUCT | CATALOGUE | <sku> |
-| number of catalog changes | CATALOGUE | VERSION | | |
+| change of the catalog, for seven days | CATALOGUE | CHANGE#<change> | | |
 | reservation of an order | ORDER#<order> | RESERVATION | | |
 | outbox record | see `common.aws.outbox` | | | |
 """
@@ -14,12 +14,13 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
+import orjson
 from botocore.exceptions import ClientError
 
 from services.common.aws import dynamo
 from services.common.aws.outbox import DynamoOutbox, OutboxTable
 from services.common.messaging.outbox import OutboxRecord
-from services.common.values import clock, typed
+from services.common.values import clock, ids, typed
 from services.common.values.errors import Stale, UnreadableRow
 from services.common.values.money import Money
 from services.product.domain import (
@@ -34,7 +35,7 @@ from services.product.domain import (
     StockMissing,
 )
 from services.product.ports import Page, Search
-from services.product.search import Entry, Searchable
+from services.product.search import CHANGES_KEPT, Change, Entry, Index, Searchable
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 
 CATALOGUE = "CATALOGUE"
 RESERVATION = "RESERVATION"
-VERSION = {"pk": CATALOGUE, "sk": "VERSION"}
+CHANGE = "CHANGE#"
 # Concurrent transactions of an import.
 WRITERS = 4
 # Attempts of a throttled transaction of an import, over a few seconds. A failed import is retried only after half an hour.
@@ -54,7 +55,7 @@ class DynamoCatalogue(OutboxTable):
 
     def __init__(self, client: "DynamoDBClient", table: str, outbox: DynamoOutbox) -> None:
         super().__init__(client, table, outbox)
-        self._searchable = Searchable(self._version, self._entries)
+        self.searchable = Searchable(self, _empty_index)
 
     def find(self, sku: str) -> Stocked | None:
         """As `ports.Catalogue.find`."""
@@ -62,16 +63,17 @@ class DynamoCatalogue(OutboxTable):
 
     def page(self, search: Search, after: str | None, limit: int) -> Page:
         """As `ports.Catalogue.page`."""
-        found = self._searchable.index().find(search, after, limit)
-        readable = dynamo.readable(self._rows(found.skus), _to_stocked, "product")
-        stocked = {each.product.sku: each for each in readable}
+        found = self.searchable.find(search, after, limit)
+        rows = self._rows(found.skus)
+        stocked = {each.product.sku: each for each in dynamo.readable(rows, _to_stocked, "product")}
+        self.searchable.forget(set(found.skus) - {_sku(row) for row in rows})
         return Page(tuple(stocked[sku] for sku in found.skus if sku in stocked), found.next_after)
 
     def find_all(self, skus: Collection[str]) -> Mapping[str, Stocked | UnreadableRow]:
         """As `ports.Shelves.find_all`."""
         found: dict[str, Stocked | UnreadableRow] = {}
         for row in self._rows(skus):
-            sku = row["pk"]["S"].removeprefix("PRODUCT#")
+            sku = _sku(row)
             try:
                 found[sku] = dynamo.parsed(row, _to_stocked, "product")
             except UnreadableRow as unreadable:
@@ -84,10 +86,9 @@ class DynamoCatalogue(OutboxTable):
     def put(self, product: Product, initial_stock: int, outbox_record: OutboxRecord | None) -> None:
         """As `ports.Catalogue.put`."""
         self._put([(product, initial_stock)], outbox_record)
-        self._changed()
 
     def put_all(self, batches: Sequence[tuple[Mapping[Product, int], OutboxRecord | None]]) -> list[bool]:
-        """As `ports.Shelves.put_all`; at most 99 products a batch (AWS limit of a transaction)."""
+        """As `ports.Shelves.put_all`; at most 98 products a batch (AWS limit of a transaction)."""
 
         def written(batch: tuple[Mapping[Product, int], OutboxRecord | None]) -> bool:
             products, outbox_record = batch
@@ -98,10 +99,7 @@ class DynamoCatalogue(OutboxTable):
             return True
 
         with ThreadPoolExecutor(WRITERS, thread_name_prefix="catalogue") as pool:
-            done = list(pool.map(written, batches))
-        if any(outbox_record for _, outbox_record in batches):
-            self._changed()
-        return done
+            return list(pool.map(written, batches))
 
     def _put(
         self,
@@ -109,9 +107,11 @@ class DynamoCatalogue(OutboxTable):
         outbox_record: OutboxRecord | None,
         tries: int = dynamo.THROTTLED_TRIES,
     ) -> None:
-        namings: list[TransactWriteItemTypeDef] = [{"Update": self._naming(*each)} for each in products]
+        writes: list[TransactWriteItemTypeDef] = [{"Update": self._naming(*each)} for each in products]
+        if renamed := [product for product, _ in products if product.version != product.replaces]:
+            writes.append({"Put": {"TableName": self._table, "Item": self._change(renamed)}})
         try:
-            self._outbox.transact(namings, outbox_record, tries=tries)
+            self._outbox.transact(writes, outbox_record, tries=tries)
         except ClientError as error:
             if dynamo.is_overtaken(error):
                 raise Stale(products[0][0].sku) from error
@@ -150,13 +150,16 @@ class DynamoCatalogue(OutboxTable):
             ),
         }
 
-    def _changed(self) -> None:
-        # Not in a transaction with the product, which would conflict with orders for the product; see `search.LONGEST`.
-        self._client.update_item(
-            TableName=self._table,
-            Key=dynamo.pack(VERSION),
-            UpdateExpression="ADD version :one",
-            ExpressionAttributeValues=dynamo.pack({":one": 1}),
+    def _change(self, products: Sequence[Product]) -> Any:
+        now = self._now()
+        entries = [[each.sku, each.name, each.category, each.version] for each in products]
+        return dynamo.pack(
+            {
+                "pk": CATALOGUE,
+                "sk": f"{CHANGE}{ids.uuid7()}",
+                "products": orjson.dumps(entries).decode(),
+                "expires_at": int((now + CHANGES_KEPT).timestamp()),
+            }
         )
 
     def restock(self, sku: str, available: int) -> None:
@@ -179,21 +182,30 @@ class DynamoCatalogue(OutboxTable):
         answer = self._client.get_item(TableName=self._table, Key=dynamo.pack(_product_key("ping")))
         return parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
 
-    def _version(self) -> int:
-        answer = self._client.get_item(TableName=self._table, Key=dynamo.pack(VERSION), ConsistentRead=True)
-        return int(dynamo.unpack(answer["Item"])["version"]) if "Item" in answer else 0
-
-    def _entries(self) -> Iterator[Entry]:
+    def entries(self) -> Iterator[Entry]:
+        """As `search.Source.entries`."""
         pages = self._client.get_paginator("query").paginate(
             TableName=self._table,
             IndexName="gsi1",
             KeyConditionExpression="gsi1pk = :catalogue",
-            ProjectionExpression="gsi1sk, #name, category",
+            ProjectionExpression="gsi1sk, #name, category, version",
             ExpressionAttributeNames={"#name": "name"},
             ExpressionAttributeValues=dynamo.pack({":catalogue": CATALOGUE}),
         )
         for page in pages:
             yield from dynamo.readable(page["Items"], _to_entry, "catalogue")
+
+    def changes(self, since: datetime) -> Iterator[Change]:
+        """As `search.Source.changes`."""
+        between = {":first": f"{CHANGE}{ids.first_of(since)}", ":last": f"{CHANGE}~"}
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._table,
+            KeyConditionExpression="pk = :catalogue AND sk BETWEEN :first AND :last",
+            ExpressionAttributeValues=dynamo.pack({":catalogue": CATALOGUE, **between}),
+            ConsistentRead=True,
+        )
+        for page in pages:
+            yield from dynamo.readable(page["Items"], _to_change, "change")
 
 
 class DynamoStock(OutboxTable):
@@ -284,8 +296,29 @@ def _reservation_key(order_id: str) -> dict[str, str]:
     return {"pk": f"ORDER#{order_id}", "sk": RESERVATION}
 
 
+def _sku(row: Mapping[str, Any]) -> str:
+    """The SKU in the key of a packed product."""
+    sku: str = row["pk"]["S"].removeprefix("PRODUCT#")
+    return sku
+
+
 def _to_entry(item: Mapping[str, Any]) -> Entry:
-    return Entry(item["gsi1sk"], typed.text(item["name"]), typed.text(item["category"]))
+    version = typed.whole(item.get("version", 0))
+    return Entry(item["gsi1sk"], typed.text(item["name"]), typed.text(item["category"]), version)
+
+
+def _to_change(item: Mapping[str, Any]) -> Change:
+    entries = [
+        Entry(typed.text(sku), typed.text(name), typed.text(category), typed.whole(version))
+        for sku, name, category, version in orjson.loads(item["products"])
+    ]
+    return Change(item["sk"], entries)
+
+
+def _empty_index() -> Index:
+    from services.product.fulltext import FullText  # noqa: PLC0415 - only the API searches
+
+    return FullText()
 
 
 def _to_stocked(item: Mapping[str, Any]) -> Stocked:

@@ -1,41 +1,46 @@
-"""Searches products in memory.
+"""Keeps an index of the catalog up to date.
 
 DynamoDB has no substring search: a filter reads the whole catalog for every page, which is slow and expensive. Each process
-therefore keeps the searchable texts in memory (a few hundred kilobytes for thousands of products), and checks once per second
-whether the catalog has changed. While products are being searched, no search waits for this: a thread updates the index, and
-searches use the previous one. The products of a page, including their stock, are always read from the table.
+therefore has an index, and adds the changes to it that writers record in the table: one small query per second while products are
+being searched. No search waits for it. The products of a page, including their stock, are always read from the table.
 """
 
 import threading
 import time
-import unicodedata
-from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from datetime import datetime, timedelta
+from typing import Final, Protocol
 
 from services.common.telemetry import logs
+from services.common.values import clock
+from services.common.values.clock import Clock
 from services.product.ports import Search
 
 log = logs.logger(__name__)
 
 # Seconds between two checks for changes.
-FRESH = 1.0
+FRESH: Final = 1.0
 # Seconds without a check after which a search waits for one: without searches, the index may be hours old.
-IDLE = 2.0
-# Seconds after a change in which every check reads the catalog, because the index of the table is updated with a delay.
-SETTLING = 5.0
-# Maximum age of the index in seconds: a process may crash between writing a product and recording the change.
-LONGEST = 60.0
+IDLE: Final = 2.0
+# Seconds after which the whole catalog is read again: a row may have been edited or written by an earlier version of this service.
+LONGEST: Final = 900.0
+# A change may appear this much after its time: the transaction of its writer was retried, or its clock is behind.
+LATE: Final = timedelta(seconds=10)
+# A recorded change is kept for this long. An index that was not checked for longer reads the whole catalog.
+CHANGES_KEPT: Final = timedelta(days=7)
+# Seconds between two attempts to read the catalog of a process that starts.
+RETRIED_AFTER: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """The searchable texts of a product."""
+    """The searchable texts of a product, and their version."""
 
     sku: str
     name: str
     category: str
+    version: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,121 +51,178 @@ class Found:
     next_after: str | None
 
 
-class Index:
-    """An immutable index of the catalog.
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A recorded change: its ID, and the products as they were written."""
 
-    The texts of all products are one string, in which a word is found in a fraction of the time that a loop over the products
-    takes. They end with a newline, which no word contains, so that no match reaches into the next text.
-    """
+    id: str
+    entries: Sequence[Entry]
 
-    def __init__(self, entries: Iterable[Entry]) -> None:
-        ordered = sorted(entries, key=lambda entry: entry.sku)
-        self._skus = [entry.sku for entry in ordered]
-        texts = [folded(f"{entry.name}\n{entry.sku}\n") for entry in ordered]
-        self._text = "".join(texts)
-        # The place in the string at which each text begins, and the end of the last one.
-        self._starts = list(accumulate(map(len, texts), initial=0))
-        self._categories = [folded(entry.category) for entry in ordered]
+
+class Index(Protocol):
+    """An index of the catalog. Safe to share between threads."""
+
+    def put(self, entries: Iterable[Entry]) -> None:
+        """Adds products, or replaces those of an earlier version."""
+
+    def replace(self, entries: Iterable[Entry]) -> None:
+        """Replaces all products, except those of which it has a later version.
+
+        Args:
+            entries: all products, sorted by SKU.
+        """
+
+    def remove(self, skus: Iterable[str]) -> None:
+        """Removes products."""
 
     def find(self, search: Search, after: str | None, limit: int) -> Found:
         """Up to `limit` matches sorted by SKU, starting after `after`, which may no longer exist."""
-        words = [folded(word) for word in search.words]
-        category = None if search.category is None else folded(search.category)
-        found: list[str] = []
-        for place in self._places(words, bisect_right(self._skus, after) if after else 0):
-            if category is not None and self._categories[place] != category:
-                continue
-            if len(found) == limit:
-                return Found(tuple(found), found[-1])
-            found.append(self._skus[place])
-        return Found(tuple(found), None)
 
-    def _places(self, words: Sequence[str], first: int) -> Iterator[int]:
-        """The places of the products that contain all words, from `first` on."""
-        if not words:
-            yield from range(first, len(self._skus))
-            return
-        # The longest word is the rarest, as a rule.
-        rare, *others = sorted(words, key=len, reverse=True)
-        start = self._starts[first]
-        while start < len(self._text) and (found := self._text.find(rare, start)) >= 0:
-            place = bisect_right(self._starts, found) - 1
-            begin, start = self._starts[place], self._starts[place + 1]
-            if all(self._text.find(word, begin, start) >= 0 for word in others):
-                yield place
+
+class Source(Protocol):
+    """The catalog that is indexed."""
+
+    def entries(self) -> Iterable[Entry]:
+        """All products, sorted by SKU. May omit changes of the last seconds."""
+
+    def changes(self, since: datetime) -> Iterable[Change]:
+        """The recorded changes since a time, oldest first."""
+
+
+class Unread(Exception):
+    """The process has not read the catalog yet."""
 
 
 class Searchable:
-    """The index of this process, at most about one second old.
+    """The index of this process, at most about one second old. Also a loop of a server, which reads the catalog at its start.
 
     Args:
-        version: returns a number that changes with every change of a product.
-        entries: reads all entries. May omit changes of the last second.
+        source: catalog.
+        empty: returns an empty index.
         monotonic: monotonic clock, in seconds.
+        now: current time.
         run: runs an update of the index; by default, in a thread.
     """
 
+    name = "search index"
+
     def __init__(
         self,
-        version: Callable[[], int],
-        entries: Callable[[], Iterable[Entry]],
+        source: Source,
+        empty: Callable[[], Index],
         monotonic: Callable[[], float] = time.monotonic,
+        now: Clock = clock.now,
         run: Callable[[Callable[[], None]], object] | None = None,
     ) -> None:
-        self._version = version
-        self._entries = entries
+        self._source = source
+        self._empty = empty
         self._monotonic = monotonic
+        self._now = now
         self._run = run or _in_thread
-        self._lock = threading.Lock()
+        # For the index and its changes, and for the time in which the whole catalog is read again.
+        self._updating, self._reading = threading.Lock(), threading.Lock()
         self._index: Index | None = None
-        self._checked = self._read = self._changed = 0.0
-        self._seen = -1
+        self._checked = self._read = 0.0
+        self._since = now()
+        self._seen: set[str] = set()
+        self._is_awaited = False
 
-    def index(self) -> Index:
-        """The index. A search has it updated and uses the previous one, unless there is none, or it is too old to be shown."""
+    def find(self, search: Search, after: str | None, limit: int) -> Found:
+        """As `Index.find`, in an index that is at most about one second old."""
+        return self._current().find(search, after, limit)
+
+    def forget(self, skus: Collection[str]) -> None:
+        """Removes products that no longer exist."""
+        if self._index is not None and skus:
+            self._index.remove(skus)
+
+    def run(self, stop: threading.Event) -> None:
+        """As `worker.Worker.run`: reads the catalog, and then has nothing to do."""
+        self._is_awaited = True
+        while not stop.is_set():
+            try:
+                self._current()
+            except Exception as error:  # noqa: BLE001 - an unavailable table must not end the process
+                log.warning("catalogue_not_read", error=repr(error))
+                stop.wait(RETRIED_AFTER)
+            else:
+                stop.wait()
+
+    def alive(self) -> bool:
+        """As `worker.Worker.alive`."""
+        return True
+
+    def ready(self) -> None:
+        """As `worker.Worker.ready`: whether the catalog was read, if this is the loop of a server."""
+        if self._is_awaited and self._index is None:
+            raise Unread("the catalog is being read")
+
+    def _current(self) -> Index:
+        """The index. A search has it updated and uses it as it is, unless there is none, or it is too old to be shown."""
         if self._index is None:
-            with self._lock:
+            with self._updating:
                 if self._index is None:
-                    self._index = self._up_to_date(None)
-            return self._index
+                    self._read_all()
         age = self._monotonic() - self._checked
-        if age >= FRESH and self._lock.acquire(blocking=False):
+        if age >= FRESH and self._updating.acquire(blocking=False):
             if age < IDLE:
                 self._run(self._update)
             else:
                 self._update()
-        return self._index
+        if self._monotonic() - self._read >= LONGEST and self._reading.acquire(blocking=False):
+            self._run(self._read_again)
+        return self._chosen()
 
     def _update(self) -> None:
-        """Updates the index, and releases the lock."""
+        """Adds the changes to the index, and releases its lock."""
         try:
-            self._index = self._up_to_date(self._index)
-        except Exception as error:  # noqa: BLE001 - searches use the previous index, and the next one has it updated
+            if self._now() - self._since > CHANGES_KEPT:
+                self._read_all()
+            else:
+                self._add_changes(self._chosen())
+        except Exception as error:  # noqa: BLE001 - searches use the index as it is, and the next one has it updated
             log.warning("index_not_updated", error=repr(error))
         finally:
-            self._lock.release()
+            self._updating.release()
 
-    def _up_to_date(self, index: Index | None) -> Index:
-        now = self._monotonic()
-        # Read before the products: a change in between causes another read, but is never missed.
-        version = self._version()
-        if version != self._seen:
-            self._changed = now
-        if index is None or now - self._changed < SETTLING or now - self._read > LONGEST:
-            index = Index(self._entries())
-            self._read = now
-        self._seen = version
+    def _read_again(self) -> None:
+        """Reads the whole catalog into the index, and releases the lock of reading."""
+        self._read = self._monotonic()  # also after a failure: the next attempt is not urgent
+        try:
+            since, index = self._now(), self._chosen()
+            index.replace(self._source.entries())
+            with self._updating:  # what was read may omit changes that were added meanwhile
+                self._since, self._seen = min(since, self._since), set()
+                self._add_changes(index)
+        except Exception as error:  # noqa: BLE001 - as above
+            log.warning("catalogue_not_read", error=repr(error))
+        finally:
+            self._reading.release()
+
+    def _read_all(self) -> None:
+        self._since, self._seen = self._now(), set()
+        index = self._index or self._empty()
+        index.replace(self._source.entries())
+        self._read = self._monotonic()
+        self._add_changes(index)
+        self._index = index
+
+    def _add_changes(self, index: Index) -> None:
+        """Adds the changes since the last check. Changes that may be late are requested again, and added once."""
+        since = self._now()
+        changes = list(self._source.changes(self._since - LATE))
+        for change in changes:
+            if change.id not in self._seen:
+                index.put(change.entries)
+        self._seen = {change.id for change in changes}
+        self._since = since
         self._checked = self._monotonic()
-        return index
+
+    def _chosen(self) -> Index:
+        if self._index is None:
+            raise Unread("the catalog is being read")
+        return self._index
 
 
 def _in_thread(work: Callable[[], None]) -> None:
     threading.Thread(target=work, name="search index", daemon=True).start()
-
-
-def folded(text: str) -> str:
-    """The text without case and accents, for comparison."""
-    if text.isascii():
-        return text.lower()
-    decomposed = unicodedata.normalize("NFKD", text.casefold())
-    return "".join(character for character in decomposed if not unicodedata.combining(character))

@@ -21,10 +21,10 @@ from services.product.domain import (
     Stocked,
     StockMissing,
 )
+from services.product.fulltext import folded
 from services.product.import_report import Report, Upload
 from services.product.low_stock import Level
 from services.product.ports import Page, Search, Superseded
-from services.product.search import Entry, Index
 from tests.services.memory import MemoryOutbox
 
 
@@ -42,10 +42,19 @@ class MemoryShop:
         return self._products.get(sku)
 
     def page(self, search: Search, after: str | None, limit: int) -> Page:
-        products = {sku: stocked.product for sku, stocked in self._products.items()}
-        entries = [Entry(sku, product.name, product.category) for sku, product in products.items()]
-        found = Index(entries).find(search, after, limit)
-        return Page(tuple(self._products[sku] for sku in found.skus), found.next_after)
+        words = [folded(word) for word in search.words]
+        found = [
+            self._products[sku]
+            for sku, text, category in sorted(
+                (sku, f"{each.product.name}\n{sku}", each.product.category)
+                for sku, each in self._products.items()
+            )
+            if sku > (after or "")
+            and all(word in folded(text) for word in words)
+            and (search.category is None or folded(search.category) == folded(category))
+        ]
+        is_last = len(found) <= limit
+        return Page(tuple(found[:limit]), None if is_last else found[limit - 1].product.sku)
 
     def put(self, product: Product, initial_stock: int, outbox_record: OutboxRecord | None) -> None:
         known = self._products.get(product.sku)

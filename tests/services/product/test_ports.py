@@ -12,7 +12,7 @@ import pytest
 from services.common.aws import dynamo
 from services.common.aws.outbox import DynamoOutbox
 from services.common.messaging.outbox import of_fact
-from services.common.values import clock
+from services.common.values import clock, ids
 from services.common.values.errors import Stale, TaskFailed
 from services.common.values.money import Money
 from services.product import domain, handlers, messages
@@ -33,6 +33,7 @@ from shopdev.processes.emulator import AwsServer
 from tests.services.accounts import EITHER, new_table
 from tests.services.product.fakes import MemoryShop
 from tests.services.product.world import FIRST, NOW, inventory, product, told
+from tests.waiting import wait_for
 
 LATER = NOW + timedelta(minutes=1)
 CUPS, TEAS = Item("CUP", 2), Item("TEA", 1)
@@ -152,6 +153,62 @@ def test_given_an_unreadable_product_when_products_are_listed_then_the_others_ar
     assert skus(stored, Search()) == ["CUP", "TEA"]
     afresh = DynamoCatalogue(client, table, outbox)
     assert [found.product.sku for found in afresh.page(Search(), None, 10).products] == ["CUP", "TEA"]
+
+
+def test_given_a_process_that_has_read_the_catalog_when_others_change_it_then_it_finds_the_changes_without_reading_it_again(
+    account: AwsServer, create_table: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, table = account.clients.dynamodb, create_table()
+    outbox = DynamoOutbox(client, table)
+    reading, writing = DynamoCatalogue(client, table, outbox), DynamoCatalogue(client, table, outbox)
+    cup = product("CUP", "Espresso Cup")
+    writing.put(cup, 1, None)
+    stored = Storage(reading, DynamoStock(client, table, outbox), outbox)
+    assert skus(stored, Search()) == ["CUP"]
+    monkeypatch.setattr(reading, "entries", pytest.fail)
+
+    assert writing.put_all([({product("POT"): 1, product("TEA"): 1}, None)]) == [True]
+    writing.put(replace(cup, name="Mug").after(cup, NOW), 1, None)
+
+    wait_for(lambda: skus(stored, Search()) == ["CUP", "POT", "TEA"])
+    assert skus(stored, Search(("mug",))) == ["CUP"]
+    assert skus(stored, Search(("espresso",))) == []
+
+
+def test_given_a_removed_product_when_it_is_searched_then_the_next_page_takes_its_place(
+    account: AwsServer, create_table: Callable[[], str]
+) -> None:
+    client, table = account.clients.dynamodb, create_table()
+    outbox = DynamoOutbox(client, table)
+    stored = Storage(DynamoCatalogue(client, table, outbox), DynamoStock(client, table, outbox), outbox)
+    for sku in ("CUP", "POT", "TEA"):
+        stored.catalogue.put(product(sku), 1, None)
+    assert skus(stored, Search()) == ["CUP", "POT", "TEA"]
+
+    remove(stored, "POT")
+
+    assert [found.product.sku for found in stored.catalogue.page(Search(), None, 2).products] == ["CUP"]
+    assert [found.product.sku for found in stored.catalogue.page(Search(), None, 2).products] == [
+        "CUP",
+        "TEA",
+    ]
+
+
+def test_given_a_change_that_cannot_be_read_when_products_are_searched_then_the_others_are_found(
+    account: AwsServer, create_table: Callable[[], str]
+) -> None:
+    client, table = account.clients.dynamodb, create_table()
+    outbox = DynamoOutbox(client, table)
+    stored = Storage(DynamoCatalogue(client, table, outbox), DynamoStock(client, table, outbox), outbox)
+    assert skus(stored, Search()) == []
+    client.put_item(
+        TableName=table,
+        Item=dynamo.pack({"pk": "CATALOGUE", "sk": f"CHANGE#{ids.uuid7()}", "products": "[[1]]"}),
+    )
+
+    stored.catalogue.put(product("CUP"), 1, None)
+
+    wait_for(lambda: skus(stored, Search()) == ["CUP"])
 
 
 def test_given_a_reservation_that_only_rejects_late_tasks_when_it_is_saved_then_it_expires_unlike_a_sale(
