@@ -34,6 +34,7 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 from botocore.httpsession import get_cert_path
+from botocore.parsers import create_parser
 from botocore.utils import get_environ_proxies
 from urllib3.util import wait_for_read
 
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 
     from services.common.aws.clients import Name
 
-# The JSON of their responses is their result as it is: it contains neither times nor binary values.
+# Their parameters and results are JSON as they are, apart from times in a result.
 OPERATIONS: Final[Mapping["Name", frozenset[str]]] = {
     "dynamodb": frozenset(
         {
@@ -69,8 +70,9 @@ OPERATIONS: Final[Mapping["Name", frozenset[str]]] = {
             "SendMessage",
         }
     ),
-    "stepfunctions": frozenset({"SendTaskFailure", "SendTaskSuccess"}),
+    "stepfunctions": frozenset({"SendTaskFailure", "SendTaskSuccess", "StartExecution"}),
 }
+WITH_TIMES: Final = frozenset({"StartExecution"})
 ALGORITHM: Final = "AWS4-HMAC-SHA256"
 CHECKSUM: Final = "x-amz-crc32"
 # Headers of a request that differ from call to call, or that the connection adds.
@@ -180,7 +182,7 @@ class _DirectCalls:
             if isinstance(outcome, Response) and outcome.is_success:
                 if span is not None:
                     span.end()
-                return _parsed(outcome.body)
+                return self._result(operation, outcome)
             self._failed.outcome = outcome
             try:
                 return by_botocore(**parameters)  # with a span of its own
@@ -225,6 +227,18 @@ class _DirectCalls:
         if not received.will_close:
             self._idle.append(connection)
         return response
+
+    def _result(self, operation: str, response: Response) -> dict[str, Any]:
+        if operation in WITH_TIMES:
+            model = self._client.meta.service_model
+            answered = {"status_code": response.status, "headers": {}, "body": response.body, "context": {}}
+            shape: Any = model.operation_model(operation).output_shape
+            result: dict[str, Any] = create_parser(model.resolved_protocol).parse(answered, shape)
+            del result["ResponseMetadata"]
+            return result
+        # botocore leaves out null, too.
+        found = orjson.loads(response.body or b"{}")
+        return {name: value for name, value in found.items() if value is not None}
 
     def _connection(self, url: str) -> HTTPConnection:
         while self._idle:
@@ -301,10 +315,6 @@ def _signing_key(secret: str, scope: str) -> bytes:
     for part in scope.split("/"):
         key = hmac.digest(key, part.encode(), "sha256")
     return key
-
-
-def _parsed(body: bytes) -> dict[str, Any]:
-    return {name: value for name, value in orjson.loads(body or b"{}").items() if value is not None}
 
 
 def _text(value: str | bytes) -> str:

@@ -33,6 +33,7 @@ KEYS = ("AKIDEXAMPLE", "secret", "session")
 ITEM = {"pk": {"S": "ORDER#1"}, "n": {"N": "3"}, "é": {"L": [{"BOOL": True}, {"NULL": True}, {"M": {}}]}}
 KEY = {"pk": {"S": "ORDER#1"}}
 QUEUE = "http://localhost/000000000000/tasks"
+ARN = "arn:aws:states:eu-central-1:000000000000:stateMachine:orders"
 # Operation -> parameters and response. The values have every form that the shop uses.
 EXAMPLES: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
     "BatchGetItem": (
@@ -106,6 +107,10 @@ EXAMPLES: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
         {"MessageId": "m"},
     ),
     "SendTaskFailure": ({"taskToken": "t", "error": "OutOfStock", "cause": "none left"}, {}),
+    "StartExecution": (
+        {"stateMachineArn": ARN, "name": "n", "input": '{"order_id": "é"}', "traceHeader": "Root=1"},
+        {"executionArn": ARN, "startDate": 1767225600.5},
+    ),
     "SendTaskSuccess": ({"taskToken": "t", "output": '{"reserved_at": "2026"}'}, {}),
 }
 SERVICE_OF = {operation: service for service, operations in OPERATIONS.items() for operation in operations}
