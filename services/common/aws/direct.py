@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, wraps
 from http import HTTPStatus
-from http.client import HTTPConnection, HTTPException, HTTPMessage, HTTPSConnection
+from http.client import HTTPConnection, HTTPException, HTTPMessage, HTTPResponse, HTTPSConnection
 from socket import SO_KEEPALIVE, SOL_SOCKET
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import urlsplit
@@ -215,8 +215,10 @@ class _DirectCalls:
         except OSError as error:
             return EndpointConnectionError(endpoint_url=target.url, error=error)
         try:
-            connection.request("POST", "/", body, signed(target, body, self._credentials))
-            received = connection.getresponse()
+            # One system call for the head and the body; http.client takes two.
+            connection.sock.sendall(_encoded(signed(target, body, self._credentials), body))
+            received = HTTPResponse(connection.sock, method="POST")
+            received.begin()
             response = Response(received.status, received.headers, received.read())
         except TimeoutError as error:
             connection.close()
@@ -307,6 +309,12 @@ def signed(
         f"{ALGORITHM} Credential={keys.access_key}/{scope}, SignedHeaders={listed}, Signature={signature}"
     )
     return headers
+
+
+def _encoded(headers: Mapping[str, str], body: bytes) -> bytes:
+    everything = {**headers, "accept-encoding": "identity", "content-length": len(body)}
+    lines = "".join(f"{name}: {value}\r\n" for name, value in everything.items())
+    return f"POST / HTTP/1.1\r\n{lines}\r\n".encode("latin-1") + body
 
 
 @lru_cache(maxsize=16)  # one for each service and day
