@@ -11,7 +11,7 @@ from services.common.telemetry import logs
 from services.common.values import clock
 from services.common.values.caller import Caller
 from services.common.values.clock import Clock
-from services.common.values.errors import NotFound
+from services.common.values.errors import NotFound, Stale
 from services.common.values.ids import shown
 from services.common.values.money import Money
 from services.payment import domain, messages, metrics
@@ -61,12 +61,13 @@ def charge_payment(
     """
 
     def charge() -> Payment:
-        payment = payments.get(order_id)
-        if payment is None:
-            if token is None:
-                # The order service withdraws the token of an order that is being undone.
-                raise OrderClosed("the payment token was withdrawn or expired before the charge")
-            payment = payments.save(domain.begun(order_id, customer_id, amount), None)
+        if token is not None:
+            payment = _begun(domain.begun(order_id, customer_id, amount), payments)
+        elif (found := payments.get(order_id)) is not None:
+            payment = found
+        else:
+            # The order service withdraws the token of an order that is being undone.
+            raise OrderClosed("the payment token was withdrawn or expired before the charge")
         payment.check_charge(amount)
         if payment.state is State.PENDING:
             payment = _asked(payment, amount, token, provider, now)
@@ -107,6 +108,17 @@ def refund_payment(
         return payment.money_refunded
 
     return retry_on_stale(refund, _subject(order_id))
+
+
+def _begun(new: Payment, payments: Payments) -> Payment:
+    """The payment of the order, which usually is a new one: it is written without being read before."""
+    try:
+        return payments.save(new, None)
+    except Stale:
+        known = payments.get(new.order_id)
+        if known is None:
+            raise
+        return known
 
 
 def _asked(payment: Payment, amount: Money, token: str | None, provider: Provider, now: Clock) -> Payment:

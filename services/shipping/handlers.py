@@ -11,7 +11,7 @@ from services.common.telemetry import logs
 from services.common.values import clock
 from services.common.values.caller import Caller
 from services.common.values.clock import Clock
-from services.common.values.errors import NotFound
+from services.common.values.errors import NotFound, Stale
 from services.common.values.ids import shown
 from services.shipping import domain, messages, metrics
 from services.shipping.domain import Booking, OrderClosed, Parcel, Shipment, State
@@ -58,9 +58,7 @@ def create_shipment(
     """
 
     def book() -> Shipment:
-        shipment = shipments.get(order_id)
-        if shipment is None:
-            shipment = shipments.save(domain.begun(order_id, customer_id, now()), None)
+        shipment = _begun(domain.begun(order_id, customer_id, now()), shipments)
         if shipment.state is State.PENDING:
             shipment = _asked(shipment, parcel, carrier, now)
             shipment = shipments.save(shipment, of_facts(messages.booking_facts(shipment)))
@@ -96,6 +94,17 @@ def cancel_shipment(
         return shipment.booking is not None
 
     return retry_on_stale(cancel, _subject(order_id))
+
+
+def _begun(new: Shipment, shipments: Shipments) -> Shipment:
+    """The shipment of the order, which usually is a new one: it is written without being read before."""
+    try:
+        return shipments.save(new, None)
+    except Stale:
+        known = shipments.get(new.order_id)
+        if known is None:
+            raise
+        return known
 
 
 def _asked(shipment: Shipment, parcel: Parcel, carrier: Carrier, now: Clock) -> Shipment:

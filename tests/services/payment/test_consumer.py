@@ -30,6 +30,17 @@ def test_given_an_approved_charge_when_its_task_is_repeated_then_one_charge_is_m
     }
 
 
+def test_given_a_new_charge_when_it_is_made_then_its_payment_is_not_read(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads: list[str] = []
+    monkeypatch.setattr(world.payments, "get", reads.append)
+
+    assert "payment_id" in world.do(charge("tok_approve"))
+
+    assert reads == []
+
+
 @pytest.mark.parametrize("token", ["tok_decline", "tok_of_nobody"])
 def test_given_a_declined_charge_when_its_task_is_repeated_then_it_stays_declined_and_no_money_is_charged(
     world: World, token: str

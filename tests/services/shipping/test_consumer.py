@@ -20,6 +20,17 @@ def test_given_a_booked_parcel_when_its_task_is_repeated_then_it_is_booked_once_
     assert world.told[0].data["tracking_number"] == first["tracking_number"]
 
 
+def test_given_a_new_order_when_its_parcel_is_booked_then_its_shipment_is_not_read(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads: list[str] = []
+    monkeypatch.setattr(world.shipments, "get", reads.append)
+
+    assert "tracking_number" in world.do(create())
+
+    assert reads == []
+
+
 def test_given_two_orders_when_they_are_booked_then_their_tracking_numbers_differ(world: World) -> None:
     first, second = world.do(create()), world.do(create(order_id="order-2"))
 
