@@ -4,8 +4,9 @@ Messages are delivered at least once, in any order. If a handler raises an excep
 pause that triples each time, up to 40 seconds during the first five minutes and ten minutes afterwards. After hours, the
 redrive policy of the queue moves the message to the dead-letter queue. After a permanent error, it gets there within a minute
 or two. A message is invisible to other consumers until it is deleted. The consumer requests messages when it has handled the
-previous ones, so that under load, one request returns several and another one deletes them. On shutdown, the consumer requests no more messages,
-and handles those that it has received, so that a scale-in causes no second delivery.
+previous ones, so that under load, one request returns several. Messages that were handled within a second are deleted together.
+On shutdown, the consumer requests no more messages, and handles and deletes those that it has received, so that a scale-in causes
+no second delivery.
 """
 
 import math
@@ -37,6 +38,8 @@ Handler = Callable[[Mapping[str, Any]], Mapping[str, Any] | None]
 DELIVERIES = "shop.message.deliveries"
 # AWS limit of one ReceiveMessage.
 BATCH = 10
+# Maximum delay in seconds of the deletion of a handled message. If the process is killed meanwhile, it is handled again.
+GATHERED_FOR = 1.0
 # Seconds after which a message in progress no longer delays the next request for messages.
 SLOW_AFTER = 0.25
 LONGEST_PAUSE = 600
@@ -155,6 +158,7 @@ class Consumer:
         self._free = threading.Semaphore(threads)
         self._held: dict[str, Message] = {}
         self._handled = deque[Message]()
+        self._can_delete = threading.Event()
         self._has_handled = threading.Condition()
         # ID of a message that waits for its next attempt -> when it was sent, and the end of its pause on the monotonic clock.
         self._paused: dict[str, tuple[float, float]] = {}
@@ -173,13 +177,15 @@ class Consumer:
         measurer = threading.Thread(
             target=self._measure, args=(ended,), name=f"{self.name} measurer", daemon=True
         )
-        keeper.start()
-        measurer.start()
+        deleter = threading.Thread(
+            target=self._delete_together, args=(ended,), name=f"{self.name} deleter", daemon=True
+        )
+        for thread in (keeper, measurer, deleter):
+            thread.start()
         with ThreadPoolExecutor(self._threads, thread_name_prefix=self.name) as pool:
             while not stop.is_set():
                 self._turned = time.monotonic()
                 self._await_handlers()
-                self._delete_handled()
                 slots = self._claim_slots()
                 # Every message that is received has a thread, and is handled even if the shutdown began during the request.
                 messages = [] if stop.is_set() else self._receive(slots, stop)
@@ -188,8 +194,9 @@ class Consumer:
                 for message in messages:
                     self._held[message.receipt] = message
                     pool.submit(self._work, message)
-        self._delete_handled()
         ended.set()
+        self._can_delete.set()
+        deleter.join()
         keeper.join()
 
     def alive(self) -> bool:
@@ -265,6 +272,13 @@ class Consumer:
         with self._has_handled:
             self._has_handled.wait_for(lambda: not self._held, SLOW_AFTER)
 
+    def _delete_together(self, ended: threading.Event) -> None:
+        while not ended.is_set():
+            self._can_delete.wait()
+            ended.wait(GATHERED_FOR)
+            self._can_delete.clear()
+            self._delete_handled()
+
     def _delete_handled(self) -> None:
         while handled := [self._handled.popleft() for _ in range(min(BATCH, len(self._handled)))]:
             try:
@@ -295,6 +309,7 @@ class Consumer:
         try:
             if self.process(message):
                 self._handled.append(message)
+                self._can_delete.set()
         finally:
             self._free.release()
             with self._has_handled:
