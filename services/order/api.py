@@ -1,11 +1,13 @@
 """The HTTP API of the order service: schemas of requests and responses, and the handler of each operation."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from flask import Flask, Response, request
+from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
@@ -217,6 +219,7 @@ def create(
     idempotency: IdempotencyStore,
     related_resources: RelatedResources,
     verifier: Verifier,
+    others: Sequence[APIBlueprint] = (),
 ) -> Flask:
     """The API as a WSGI application.
 
@@ -226,6 +229,7 @@ def create(
         idempotency: storage of recorded responses.
         related_resources: loads the payment and the shipment of an order.
         verifier: authenticates callers.
+        others: further operations.
     """
     api = web.blueprint("orders", __name__, TAG)
 
@@ -342,7 +346,7 @@ def create(
         return web.json_response(_details(order), HTTPStatus.ACCEPTED)
 
     return web.create_app(
-        name="order", version=VERSION, apis=[api], ready={"orders": orders.ping}, verifier=verifier
+        name="order", version=VERSION, apis=[api, *others], ready={"orders": orders.ping}, verifier=verifier
     )
 
 

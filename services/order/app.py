@@ -8,6 +8,7 @@ from services.common.aws.idempotency import DynamoIdempotency
 from services.common.aws.outbox import DynamoOutbox
 from services.common.aws.vault import DynamoVault
 from services.common.http.idempotency import IdempotencyStore
+from services.common.messaging.dlq.sqs import connecting
 from services.common.messaging.outbox import Outbox
 from services.common.telemetry import logs
 from services.order.config import Settings
@@ -50,7 +51,7 @@ def create_app() -> "Flask":
         SystemExit: a setting is missing or invalid.
     """
     from services.common.aws.discovery import resolver  # noqa: PLC0415 - as below
-    from services.common.http import auth, beside  # noqa: PLC0415 - as below
+    from services.common.http import auth, beside, dead_letters  # noqa: PLC0415 - as below
     from services.order import api  # noqa: PLC0415 - the consumer and the relay need no web framework
     from services.order.related_resources import HttpRelatedResources  # noqa: PLC0415 - as above
     from services.order.senders import own_relay  # noqa: PLC0415 - as above
@@ -65,8 +66,14 @@ def create_app() -> "Flask":
         },
         settings.details_timeout_seconds,
     )
+    place = connecting(settings, settings.tasks_queue_url, settings.events_queue_url)
     created = api.create(
-        stored.orders, stored.products, stored.idempotency, related_resources, auth.verifier()
+        stored.orders,
+        stored.products,
+        stored.idempotency,
+        related_resources,
+        auth.verifier(),
+        [dead_letters.blueprint(settings.service, place)],
     )
     beside.add(created, own_relay(settings, stored.outbox))
     return created

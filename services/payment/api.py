@@ -1,10 +1,12 @@
 """The HTTP API of the payment service: schemas of requests and responses, and the handler of each operation."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 
 from flask import Flask, Response
+from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, Field
 
@@ -56,12 +58,13 @@ class OrderPath(web.Parameters):
     order_id: str = Field(max_length=64, description="`id` of an order")
 
 
-def create(payments: Payments, verifier: Verifier) -> Flask:
+def create(payments: Payments, verifier: Verifier, others: Sequence[APIBlueprint] = ()) -> Flask:
     """The API as a WSGI application.
 
     Args:
         payments: storage of payments.
         verifier: authenticates callers.
+        others: further operations.
     """
     api = web.blueprint("payments", __name__, TAG)
 
@@ -79,7 +82,11 @@ def create(payments: Payments, verifier: Verifier) -> Flask:
         )
 
     return web.create_app(
-        name="payment", version=VERSION, apis=[api], ready={"payments": payments.ping}, verifier=verifier
+        name="payment",
+        version=VERSION,
+        apis=[api, *others],
+        ready={"payments": payments.ping},
+        verifier=verifier,
     )
 
 

@@ -7,6 +7,7 @@ from services.common.aws import clients
 from services.common.aws.ledger import DynamoLedger
 from services.common.aws.outbox import DynamoOutbox
 from services.common.aws.vault import DynamoVault
+from services.common.messaging.dlq.sqs import connecting
 from services.common.messaging.outbox import Outbox
 from services.common.telemetry import logs
 from services.payment.config import Settings
@@ -47,9 +48,12 @@ def create_app() -> "Flask":
     Raises:
         SystemExit: a setting is missing or invalid.
     """
-    from services.common.http import auth  # noqa: PLC0415 - as below
+    from services.common.http import auth, dead_letters  # noqa: PLC0415 - as below
     from services.payment import api  # noqa: PLC0415 - the consumer needs no web framework
 
     settings = Settings.load()
     logs.configure(settings.service, settings.log_level)
-    return api.create(dependencies(settings).payments, auth.verifier())
+    place = connecting(settings, settings.tasks_queue_url)
+    return api.create(
+        dependencies(settings).payments, auth.verifier(), [dead_letters.blueprint(settings.service, place)]
+    )

@@ -1,13 +1,16 @@
 """The HTTP API of the product service: schemas of requests and responses, and the handler of each operation."""
 
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Annotated
 
 from flask import Flask, Response, request
+from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, Field
 
 from services.common.http import cursor, web
+from services.common.http.auth import Verifier
 from services.product import handlers
 from services.product.domain import Stocked
 from services.product.ports import Catalogue, Search
@@ -80,12 +83,19 @@ class SkuPath(web.Parameters):
     sku: str = Field(max_length=64, description="`sku` of a product")
 
 
-def create(catalogue: Catalogue, ready: web.Ready | None = None) -> Flask:
+def create(
+    catalogue: Catalogue,
+    ready: web.Ready | None = None,
+    verifier: Verifier | None = None,
+    others: Sequence[APIBlueprint] = (),
+) -> Flask:
     """The API as a WSGI application.
 
     Args:
         catalogue: storage of products.
         ready: further checks of /readyz by name.
+        verifier: authenticates callers of other operations; the catalog is public.
+        others: further operations.
     """
     blueprint = web.blueprint("product", __name__, TAG)
     recent = Recent()
@@ -139,8 +149,9 @@ def create(catalogue: Catalogue, ready: web.Ready | None = None) -> Flask:
     return web.create_app(
         name="product",
         version=VERSION,
-        apis=[blueprint],
+        apis=[blueprint, *others],
         ready={"catalogue": catalogue.ping, **(ready or {})},
+        verifier=verifier,
     )
 
 

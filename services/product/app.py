@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from services.common.aws import clients
 from services.common.aws.outbox import DynamoOutbox
+from services.common.messaging.dlq.sqs import connecting
 from services.common.messaging.outbox import Outbox
 from services.common.runtime.settings import ServiceSettings
 from services.common.telemetry import logs
@@ -48,12 +49,18 @@ def create_app() -> "Flask":
     Raises:
         SystemExit: a setting is missing or invalid.
     """
-    from services.common.http import beside  # noqa: PLC0415 - as below
+    from services.common.http import auth, beside, dead_letters  # noqa: PLC0415 - as below
     from services.product import api  # noqa: PLC0415 - the consumer and the seed need no web framework
 
     settings = Settings.load()
     logs.configure(settings.service, settings.log_level)
     found = catalogue(settings)
-    created = api.create(found, {"search": found.searchable.ready})
+    place = connecting(settings, settings.tasks_queue_url)
+    created = api.create(
+        found,
+        {"search": found.searchable.ready},
+        auth.verifier(),
+        [dead_letters.blueprint(settings.service, place)],
+    )
     beside.add(created, found.searchable)
     return created

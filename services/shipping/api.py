@@ -1,10 +1,12 @@
 """The HTTP API of the shipping service: schemas of requests and responses, and the handler of each operation."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 
 from flask import Flask, Response
+from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from pydantic import BaseModel, Field
 
@@ -43,12 +45,13 @@ class OrderPath(web.Parameters):
     order_id: str = Field(max_length=64, description="`id` of an order")
 
 
-def create(shipments: Shipments, verifier: Verifier) -> Flask:
+def create(shipments: Shipments, verifier: Verifier, others: Sequence[APIBlueprint] = ()) -> Flask:
     """The API as a WSGI application.
 
     Args:
         shipments: storage of shipments.
         verifier: authenticates callers.
+        others: further operations.
     """
     api = web.blueprint("shipments", __name__, TAG)
 
@@ -65,7 +68,11 @@ def create(shipments: Shipments, verifier: Verifier) -> Flask:
         return web.json_response(_shipment(shipment))
 
     return web.create_app(
-        name="shipping", version=VERSION, apis=[api], ready={"shipments": shipments.ping}, verifier=verifier
+        name="shipping",
+        version=VERSION,
+        apis=[api, *others],
+        ready={"shipments": shipments.ping},
+        verifier=verifier,
     )
 
 

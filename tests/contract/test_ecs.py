@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 import yaml
@@ -33,6 +33,8 @@ TEMPLATES = [stacks.document("ecs"), stacks.document("ecs-storefront")]
 RESOURCES: Mapping[str, Mapping[str, Any]] = {
     name: each for template in TEMPLATES for name, each in template["Resources"].items()
 }
+# Limit of Elastic Load Balancing: values of all conditions of a rule.
+MOST_VALUES: Final = 5
 # Deployment -> what the resources of its service or worker in ecs.yaml begin with.
 PARTS = {
     "product": "Product",
@@ -436,22 +438,25 @@ def test_given_the_paths_of_the_chart_then_the_listener_on_ecs_forwards_them_to_
     specs: Mapping[str, Any],
 ) -> None:
     wanted = {(name, route["path"]) for name, each in specs.items() for route in each["spec"]["routes"]}
+    rules = {
+        name: each["Properties"]
+        for name, each in RESOURCES.items()
+        if each["Type"] == "AWS::ElasticLoadBalancingV2::ListenerRule"
+    }
+    rest = rules.pop("StorefrontPaths")
     served = set()
-    for service in SERVICES:
-        rule = RESOURCES[f"{PARTS[service]}Paths"]["Properties"]
+    owners = {f"{PARTS[service]}Targets": service for service in SERVICES}
+    for rule in rules.values():
         (condition,) = rule["Conditions"]
         values = condition["PathPatternConfig"]["Values"]
         paths = {value.removesuffix("/*") for value in values}
         assert set(values) == {*paths, *(f"{path}/*" for path in paths)}
+        assert len(values) <= MOST_VALUES
         (action,) = rule["Actions"]
-        assert action["TargetGroupArn"] == {"Ref": f"{PARTS[service]}Targets"}
-        served |= {(service, path) for path in paths}
+        served |= {(owners[action["TargetGroupArn"]["Ref"]], path) for path in paths}
 
-    rest = RESOURCES["StorefrontPaths"]["Properties"]
     assert rest["Conditions"][0]["PathPatternConfig"]["Values"] == ["/*"]
-    assert rest["Priority"] > max(
-        RESOURCES[f"{PARTS[each]}Paths"]["Properties"]["Priority"] for each in SERVICES
-    )
+    assert rest["Priority"] > max(each["Priority"] for each in rules.values())
     assert served | {(STOREFRONT, "/")} == wanted
 
 

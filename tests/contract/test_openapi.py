@@ -10,7 +10,7 @@ from shopdev.checkout import SERVICES
 from shopdev.codegen.apigateway.documents import document
 from shopdev.processes.edge import declared_routes
 
-PUBLIC: Mapping[str, Mapping[tuple[str, str], Mapping[str, set[str]]]] = {
+PUBLIC: dict[str, dict[tuple[str, str], Mapping[str, set[str]]]] = {
     "product": {
         ("get", "/products"): {"200": {"items", "next"}},
         ("get", "/products/{sku}"): {"200": {"sku", "name", "category", "price", "available"}, "404": set()},
@@ -46,7 +46,7 @@ PUBLIC: Mapping[str, Mapping[tuple[str, str], Mapping[str, set[str]]]] = {
     },
 }
 # Accepted callers by operation; an operation that is not listed is public.
-CLOSED: Mapping[tuple[str, str], list[dict[str, list[str]]]] = {
+CLOSED: dict[tuple[str, str], list[dict[str, list[str]]]] = {
     ("post", "/orders"): [{"customer": ["orders:write"]}],
     ("post", "/orders/{order_id}/cancel"): [{"customer": ["orders:write"]}],
     ("get", "/orders"): [{"customer": ["orders:read"]}],
@@ -55,6 +55,13 @@ CLOSED: Mapping[tuple[str, str], list[dict[str, list[str]]]] = {
     ("get", "/payments/{order_id}"): [{"customer": ["orders:read"]}, {"machine": []}],
     ("get", "/shipments/{order_id}"): [{"customer": ["orders:read"]}, {"machine": []}],
 }
+for each in SERVICES:
+    listed, redriven = ("get", f"/dead-letters/{each}"), ("post", f"/dead-letters/{each}/redrive")
+    PUBLIC[each] |= {
+        listed: {"200": {"items", "total"}, "401": set(), "403": set()},
+        redriven: {"200": {"redriven", "missing"}, "401": set(), "403": set()},
+    }
+    CLOSED |= {listed: [{"customer": ["ops:read"]}], redriven: [{"customer": ["ops:write"]}]}
 ANSWERS = [
     (service, operation, status, members)
     for service, operations in PUBLIC.items()

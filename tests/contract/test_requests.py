@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import schemathesis
 from flask import Flask
+from flask_openapi3.blueprint import APIBlueprint
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
@@ -18,12 +19,14 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from services.common.http import dead_letters
 from services.order import api as order_api
 from services.payment import api as payment_api
 from services.product import api as product_api
 from services.shipping import api as shipping_api
 from shopdev.checkout import SERVICES
-from tests.services.callers import ALICE, As
+from tests.services.callers import OPERATOR, As
+from tests.services.common.messaging.dead_letters import TASK, MemoryPlace, letter
 from tests.services.order.world import World as OrderWorld
 from tests.services.order.world import wish
 from tests.services.payment import world as payment
@@ -42,16 +45,26 @@ CHECKS: list[CheckFunction] = [
 ]
 
 
+def dead_letters_of(service: str) -> list[APIBlueprint]:
+    place = MemoryPlace([letter("m1", TASK), letter("m2", "no JSON")])
+    return [dead_letters.blueprint(service, lambda: place)]
+
+
 def products() -> tuple[Flask, Mapping[str, str]]:
     shop = MemoryShop()
     shop.put(product("CUP"), 3, None)
-    return product_api.create(shop), {"sku": "CUP"}
+    return product_api.create(shop, verifier=As(OPERATOR), others=dead_letters_of("product")), {"sku": "CUP"}
 
 
 def orders() -> tuple[Flask, Mapping[str, str]]:
     world = OrderWorld()
     app = order_api.create(
-        world.orders, world.products, world.idempotency, world.related_resources, As(ALICE)
+        world.orders,
+        world.products,
+        world.idempotency,
+        world.related_resources,
+        As(OPERATOR),
+        dead_letters_of("order"),
     )
     placed = app.test_client().post("/orders", json=wish(), headers={"Idempotency-Key": "first"})
     return app, {"order_id": placed.get_json()["id"]}
@@ -60,13 +73,17 @@ def orders() -> tuple[Flask, Mapping[str, str]]:
 def payments() -> tuple[Flask, Mapping[str, str]]:
     world = payment.World()
     world.do(payment.charge("tok_approve"))
-    return payment_api.create(world.payments, As(ALICE)), {"order_id": "order-1"}
+    return payment_api.create(world.payments, As(OPERATOR), dead_letters_of("payment")), {
+        "order_id": "order-1"
+    }
 
 
 def shipments() -> tuple[Flask, Mapping[str, str]]:
     world = shipping.World()
     world.do(shipping.create())
-    return shipping_api.create(world.shipments, As(ALICE)), {"order_id": "order-1"}
+    return shipping_api.create(world.shipments, As(OPERATOR), dead_letters_of("shipping")), {
+        "order_id": "order-1"
+    }
 
 
 # Service -> its application, and the variables of a path that leads to something.

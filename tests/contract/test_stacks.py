@@ -428,4 +428,5 @@ def test_given_the_chart_of_the_shop_then_its_routes_are_the_public_paths() -> N
         ("order", "/orders"): {"GET", "POST"},
         ("payment", "/payments"): {"GET"},
         ("shipping", "/shipments"): {"GET"},
+        **{(service, f"/dead-letters/{service}"): {"GET", "POST"} for service in SERVICES},
     }

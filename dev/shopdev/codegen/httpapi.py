@@ -68,8 +68,9 @@ def _callers(operation: Mapping[str, Any]) -> str:
     if not schemes:
         return "everyone, without a token"
     scopes = schemes.get("customer", ())
+    people = "staff" if any(scope.startswith("ops:") for scope in scopes) else "customers"
     named = {
-        "customer": f"customers with the scope{'s'[: len(scopes) - 1]} {', '.join(f'`{each}`' for each in scopes)}",
+        "customer": f"{people} with the scope{'s'[: len(scopes) - 1]} {', '.join(f'`{each}`' for each in scopes)}",
         "machine": "machines with a signature",
     }
     return ", or ".join(named[each] for each in schemes)

@@ -66,11 +66,18 @@ _FIELD = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,40}")
 _METHODS = frozenset({"get", "post", "put", "patch", "delete"})
 
 
-def blueprint(name: str, module: str, tag: Tag) -> APIBlueprint:
-    """The blueprint of a service. Its operations have the names of their functions as operation IDs."""
+def blueprint(name: str, module: str, tag: Tag, operation: str = "{name}") -> APIBlueprint:
+    """The blueprint of a service.
+
+    Args:
+        name: name of the blueprint.
+        module: name of its module.
+        tag: tag of its operations.
+        operation: operation ID of each operation, in which `{name}` is the name of its function.
+    """
 
     def operation_id(*, name: str, **_where: str) -> str:
-        return name
+        return operation.format(name=name)
 
     return APIBlueprint(name, module, abp_tags=[tag], operation_id_callback=operation_id)
 

@@ -206,6 +206,11 @@ QUEUE_OLDEST = gauge(
     "`ApproximateAgeOfOldestMessage`, in AWS/SQS.",
     ["queue"],
 )
+DEAD_LETTERS_REDRIVEN = counter(
+    "dead_letters_redriven_total",
+    "Dead letters that staff sent to their queue again, through the API.",
+    ["queue"],
+)
 SAGA_STEPS = counter(
     "saga_steps_total",
     "Tasks of the workflow answered: `succeeded`, `refused`, or `discarded` because the workflow no longer waited.",

@@ -23,8 +23,12 @@ class Caller:
     machine: bool = False
 
     def has(self, scope: str) -> bool:
-        """Whether the caller has a scope such as "orders:read". For operators, "ops:read" includes it."""
-        return scope in self.scopes or self._operates(scope.partition(":")[2])
+        """Whether the caller has a scope such as "orders:read". For operators, "ops:read" includes it.
+
+        Only operators have a scope such as "ops:read", which every user can request.
+        """
+        resource, _, verb = scope.partition(":")
+        return self._operates(verb) or (scope in self.scopes and resource != OPERATORS)
 
     def may_see(self, customer_id: str) -> bool:
         """Whether the caller may read the data of a customer."""

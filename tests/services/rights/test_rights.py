@@ -18,6 +18,7 @@ import pytest
 
 from services.common.aws.outbox import DynamoOutbox
 from services.common.messaging.outbox import OutboxRecord
+from shopdev import identity
 from shopdev.checkout import SERVICES
 from shopdev.clients import Clients
 from shopdev.cloudformation import stacks
@@ -35,7 +36,11 @@ PARTS = {
     "ConditionCheck": "dynamodb:ConditionCheckItem",
 }
 # SendMessageBatch and so on are no actions: they need the right of the single call.
-BATCHES = {"sns:PublishBatch": "sns:Publish", "sqs:DeleteMessageBatch": "sqs:DeleteMessage"}
+BATCHES = {
+    "sns:PublishBatch": "sns:Publish",
+    "sqs:ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility",
+    "sqs:DeleteMessageBatch": "sqs:DeleteMessage",
+}
 # The emulator asks for the right to the batch where AWS asks for that to the single call, which the policies have.
 NAMED_OTHERWISE = {
     "Version": "2012-10-17",
@@ -143,10 +148,15 @@ def crash(shop: Shop) -> None:
 
 
 def redrive(shop: Shop) -> None:
-    """A dead letter of each service is redriven, as in a pod of the service."""
+    """A dead letter of each service is listed and redriven by staff, and another one as in a pod of the service."""
+    staff = Customer(shop.url, shop.token("ops", identity.OPERATOR_SCOPES))
     for service in SERVICES:
         dead = f"{shop.outputs[service]['TasksQueueUrl']}-dlq"
-        shop.clients.sqs.send_message(QueueUrl=dead, MessageBody='{"task": "Unheard of"}')
+        body = '{"task": "Unheard of"}'
+        sent = [shop.clients.sqs.send_message(QueueUrl=dead, MessageBody=body)["MessageId"] for _ in range(2)]
+        assert staff.get(f"/dead-letters/{service}")["total"] == len(sent)
+        redriven = staff.post(f"/dead-letters/{service}/redrive", {"ids": sent[:1]}).json()
+        assert redriven == {"redriven": sent[:1], "missing": []}
         subprocess.run(
             [sys.executable, "-m", "services.common.messaging.dlq", "redrive", "--all"],
             env=shop.env(service),

@@ -49,9 +49,14 @@ class Operation:
     machine: bool
 
     @property
+    def staff(self) -> bool:
+        """Whether only staff may call it."""
+        return any(scope.startswith("ops:") for scope in self.scopes or ())
+
+    @property
     def partner(self) -> bool:
         """Whether partners may call it: a partner is a customer with a key instead of a token."""
-        return self.scopes is not None
+        return self.scopes is not None and not self.staff
 
     @property
     def key(self) -> str:

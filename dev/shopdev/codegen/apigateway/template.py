@@ -105,21 +105,25 @@ def throttling(found: Sequence[Operation]) -> Iterator[str]:
 
 def _any_of(scopes: Sequence[str]) -> Iterator[str]:
     """The scopes of a route. API Gateway requires one of them; the service requires all, and the group."""
-    for scope in scopes:
-        yield f'"{SCOPE_PREFIX}{scope}"'
-        yield f'"{SCOPE_PREFIX}ops:{scope.partition(":")[2]}"'
+    named = ((scope, f"ops:{scope.partition(':')[2]}") for scope in scopes)
+    yield from dict.fromkeys(f'"{SCOPE_PREFIX}{scope}"' for pair in named for scope in pair)
 
 
 def _target(each: Operation) -> str:
     gateway = "integrations/${Backend}"
-    if each.service not in FUNCTIONS:
+    if not _has_function(each):
         return f"!Sub {gateway}"
     by_function = f"integrations/${{{FUNCTIONS[each.service]}}}"
     return f'!If [{_name(each)}ByFunction, !Sub "{by_function}", !Sub "{gateway}"]'
 
 
+def _has_function(each: Operation) -> bool:
+    """Whether a function can serve an operation. The roles of the functions grant nothing that only staff needs."""
+    return each.service in FUNCTIONS and not each.staff
+
+
 def _with_function(found: Sequence[Operation]) -> list[Operation]:
-    return [each for each in found if each.service in FUNCTIONS]
+    return [each for each in found if _has_function(each)]
 
 
 def _name(each: Operation) -> str:

@@ -4,7 +4,7 @@ A dead letter may have any content, because no process could handle it. Every de
 and none hides another.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -17,6 +17,8 @@ from services.common.values import clock
 
 # Maximum length of a string in the line of a letter.
 LONGEST_TEXT = 300
+# Maximum length of the body in a list.
+LONGEST_EXCERPT = 4000
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,15 @@ class Letter:
         """The body as text, without secrets."""
         return redacted_text(self.body)
 
+    def excerpt(self) -> str:
+        """The beginning of the body as indented JSON, or as text if it is not JSON, without secrets."""
+        try:
+            content = self.content()
+            text = content if isinstance(content, str) else _indented(content)
+        except (RecursionError, TypeError):  # nested too deep
+            text = self.text()
+        return text if len(text) <= LONGEST_EXCERPT else f"{text[:LONGEST_EXCERPT]}…"
+
     def _content(self) -> dict[str, Any]:
         try:
             content = orjson.loads(self.body)
@@ -91,11 +102,30 @@ class Letter:
         return _line(content.get("cause")) or "it names neither a task nor a type"
 
 
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """A part of the letters.
+
+    Args:
+        letters: letters, oldest first.
+        total: approximate number of all letters, including those that are invisible.
+    """
+
+    letters: list[Letter]
+    total: int
+
+
 class Place(Protocol):
-    """The storage of dead letters."""
+    """The storage of dead letters. Letters that it returns are invisible to other receivers for a minute."""
 
     def look(self) -> list[Letter]:
-        """The letters, oldest first. They are invisible to other receivers for a minute."""
+        """All letters, oldest first."""
+
+    def glance(self, most: int) -> Glance:
+        """At most `most` letters, within seconds. A letter of the last minute may be missing."""
+
+    def find(self, ids: Collection[str]) -> list[Letter]:
+        """The letters with these different IDs. Other letters stay visible. Letters that are invisible are not found."""
 
     def give_back(self, letters: Sequence[Letter]) -> None:
         """Makes letters visible to other receivers again."""
@@ -112,6 +142,10 @@ class Discards(Protocol):
 
     def note(self, letter: Letter, reason: str) -> None:
         """Records that a letter is about to be discarded."""
+
+
+def _indented(content: Any) -> str:
+    return orjson.dumps(content, option=orjson.OPT_INDENT_2).decode()
 
 
 def _line(value: Any) -> str | None:

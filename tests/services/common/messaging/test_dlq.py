@@ -4,11 +4,8 @@ import json
 import subprocess
 import sys
 import threading
-import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,65 +16,24 @@ from services.common.aws import dynamo
 from services.common.aws.sqs import SqsQueue
 from services.common.messaging.consumer import Consumer, Handler
 from services.common.messaging.dlq import __main__ as dlq
-from services.common.messaging.dlq.letter import Letter
 from services.common.messaging.dlq.sqs import DynamoDiscards, SqsPlace
 from shopdev.processes.emulator import AwsServer
 from tests.operator.cli.objects import owned, shopservice
 from tests.operator.cli.server import Server, serving
+from tests.services.common.messaging.dead_letters import TASK, TRACE, MemoryPlace, letter, new_queues
 from tests.waiting import wait_for
 
 Plugin = Callable[..., list[str]]
 ROOT = Path(__file__).resolve().parents[4]
 COMMAND = "from shop_operator.cli.commands import main; main()"
-NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
-TRACE = "0af7651916cd43dd8448eb211c80319c"
-TASK = {
-    "task": "ChargePayment",
-    "task_token": "a token of the workflow",
-    "order_id": "o1",
-    "payment": {"token": "tok_secret"},
-    "traceparent": f"00-{TRACE}-b7ad6b7169203331-01",
-}
 
 
-def letter(name: str, body: Any) -> Letter:
-    text = body if isinstance(body, str) else json.dumps(body)
-    return Letter(name, "https://sqs/1/shop-payment-tasks", f"receipt-{name}", text, {}, NOW, 5)
-
-
-@dataclass
-class MemoryPlace:
-    """Dead letters in memory, and the actions on them."""
-
-    letters: list[Letter]
-    redriven: list[str] = field(default_factory=list)
-    deleted: list[str] = field(default_factory=list)
-    given_back: list[str] = field(default_factory=list)
-    notes: list[tuple[str, str]] = field(default_factory=list)
-
-    def look(self) -> list[Letter]:
-        return list(self.letters)
-
-    def give_back(self, letters: Sequence[Letter]) -> None:
-        self.given_back += [each.id for each in letters]
-
-    def redrive(self, letter: Letter) -> None:
-        if letter.body == "refused":
-            raise ConnectionError
-        self.redriven.append(letter.id)
-
-    def delete(self, letter: Letter) -> None:
-        self.deleted.append(letter.id)
-
-    def note(self, letter: Letter, reason: str) -> None:
-        self.notes.append((letter.id, reason))
-
-    def run(self, *arguments: str) -> list[str]:
-        return list(dlq.run(arguments, self, self))
+def run(place: MemoryPlace, *arguments: str) -> list[str]:
+    return list(dlq.run(arguments, place, place))
 
 
 def test_given_a_dead_letter_when_it_is_listed_then_the_line_contains_its_order_trace_and_cause() -> None:
-    (line,) = MemoryPlace([letter("m1", TASK)]).run("list")
+    (line,) = run(MemoryPlace([letter("m1", TASK)]), "list")
 
     found = json.loads(line)
     assert (found["id"], found["queue"], found["kind"]) == ("m1", "shop-payment-tasks", "ChargePayment")
@@ -104,13 +60,13 @@ def test_given_a_dead_letter_when_it_is_listed_then_the_line_contains_its_order_
 def test_given_a_dead_letter_with_any_body_when_it_is_shown_then_its_cause_is_decoded(
     body: Any, cause: str
 ) -> None:
-    (text,) = MemoryPlace([letter("m1", body)]).run("show")
+    (text,) = run(MemoryPlace([letter("m1", body)]), "show")
 
     assert cause in json.loads(text)["cause"]
 
 
 def test_given_a_dead_letter_with_tokens_when_it_is_shown_then_the_tokens_are_omitted() -> None:
-    (text,) = MemoryPlace([letter("m1", {**TASK, "more": [{"token": "tok_secret"}]})]).run("show", "m1")
+    (text,) = run(MemoryPlace([letter("m1", {**TASK, "more": [{"token": "tok_secret"}]})]), "show", "m1")
 
     assert "tok_secret" not in text
     assert "a token of the workflow" not in text
@@ -141,7 +97,7 @@ SECRETS = '{"task":"ChargePayment","task_token":"AQCE+secret/==","payment":{"tok
 def test_given_a_dead_letter_of_any_form_with_tokens_when_it_is_shown_then_the_tokens_are_omitted(
     body: str,
 ) -> None:
-    lines = [*MemoryPlace([letter("m1", body)]).run("list"), *MemoryPlace([letter("m1", body)]).run("show")]
+    lines = [*run(MemoryPlace([letter("m1", body)]), "list"), *run(MemoryPlace([letter("m1", body)]), "show")]
 
     assert [line for line in lines if "secret" in line] == []
     assert "(left out)" in lines[1]
@@ -149,7 +105,7 @@ def test_given_a_dead_letter_of_any_form_with_tokens_when_it_is_shown_then_the_t
 
 def test_given_a_dead_letter_with_nested_json_when_it_is_shown_then_only_secrets_are_omitted() -> None:
     said = {"Message": SECRETS % ',"n":12345678901234567890123', "Note": '{"n": 12345678901234567890123}'}
-    (text,) = MemoryPlace([letter("m1", said)]).run("show")
+    (text,) = run(MemoryPlace([letter("m1", said)]), "show")
 
     body = json.loads(text)["body"]
     assert json.loads(body["Message"])["task"] == "ChargePayment"
@@ -184,8 +140,8 @@ def test_given_a_hostile_dead_letter_when_the_queue_is_read_then_it_hides_no_oth
     body: str, account: AwsServer, create_table: Callable[[], str]
 ) -> None:
     hostile, good = letter("m1", body), letter("m2", TASK)
-    listed = [json.loads(line) for line in MemoryPlace([hostile, good]).run("list")]
-    shown = [json.loads(line) for line in MemoryPlace([hostile, good]).run("show")]
+    listed = [json.loads(line) for line in run(MemoryPlace([hostile, good]), "list")]
+    shown = [json.loads(line) for line in run(MemoryPlace([hostile, good]), "show")]
 
     assert [each["id"] for each in listed] == [each["id"] for each in shown] == ["m1", "m2"]
     assert all(len(str(value)) <= 400 for each in listed for value in each.values())
@@ -199,7 +155,7 @@ def test_given_a_hostile_dead_letter_when_the_queue_is_read_then_it_hides_no_oth
 def test_given_two_dead_letters_when_one_is_redriven_then_the_other_stays_visible() -> None:
     place = MemoryPlace([letter("m1", TASK), letter("m2", TASK)])
 
-    assert place.run("redrive", "--id", "m2") == ["redriven: m2"]
+    assert run(place, "redrive", "--id", "m2") == ["redriven: m2"]
     assert (place.redriven, place.given_back) == (["m2"], ["m1"])
 
 
@@ -207,7 +163,7 @@ def test_given_dead_letters_when_redriving_all_fails_at_one_then_the_rest_stays_
     place = MemoryPlace([letter("m1", TASK), letter("m2", "refused"), letter("m3", TASK)])
 
     with pytest.raises(ConnectionError):
-        place.run("redrive", "--all")
+        run(place, "redrive", "--all")
 
     assert (place.redriven, place.given_back) == (["m1"], ["m2", "m3"])
 
@@ -215,7 +171,7 @@ def test_given_dead_letters_when_redriving_all_fails_at_one_then_the_rest_stays_
 def test_given_a_dead_letter_when_it_is_discarded_then_the_reason_is_recorded_before_it_is_deleted() -> None:
     place = MemoryPlace([letter("m1", TASK)])
 
-    assert place.run("discard", "m1", "--reason", " a test order ") == ["discarded: m1"]
+    assert run(place, "discard", "m1", "--reason", " a test order ") == ["discarded: m1"]
     assert place.notes == [("m1", "a test order")]
     assert (place.deleted, place.given_back) == (["m1"], [])
 
@@ -237,7 +193,7 @@ def test_given_invalid_arguments_when_the_command_runs_then_no_dead_letter_chang
     place = MemoryPlace([letter("m1", TASK)])
 
     with pytest.raises(SystemExit):
-        place.run(*arguments)
+        run(place, *arguments)
 
     assert (place.redriven, place.deleted, place.notes) == ([], [], [])
 
@@ -246,7 +202,7 @@ def test_given_an_unknown_message_id_when_dead_letters_are_redriven_then_none_of
     place = MemoryPlace([letter("m1", TASK)])
 
     with pytest.raises(dlq.NoSuchLetter, match="m2"):
-        place.run("redrive", "--id", "m1", "--id", "m2")
+        run(place, "redrive", "--id", "m1", "--id", "m2")
 
     assert (place.redriven, place.given_back) == ([], ["m1"])
 
@@ -254,11 +210,7 @@ def test_given_an_unknown_message_id_when_dead_letters_are_redriven_then_none_of
 @pytest.fixture
 def queues(account: AwsServer) -> tuple[str, str]:
     """URLs of a queue and of its dead letters."""
-    sqs, name = account.clients.sqs, f"queue-{uuid.uuid4()}"
-    dead = sqs.create_queue(QueueName=f"{name}-dlq")["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    policy = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": 2})
-    return sqs.create_queue(QueueName=name, Attributes={"RedrivePolicy": policy})["QueueUrl"], dead
+    return new_queues(account.clients)
 
 
 def test_given_dead_letters_in_sqs_when_they_are_redriven_then_the_queue_contains_each_with_its_attributes(
