@@ -22,7 +22,8 @@ from services.common.values.money import Money
 from services.order import handlers
 from services.order.domain import LARGEST_QUANTITY, Address, Item, Order, State
 from services.order.handlers import PlaceOrder
-from services.order.ports import Orders, Products, RelatedResources
+from services.order.ports import Findings, Orders, Products, RelatedResources
+from services.order.reconciliation import Finding, FindingKind
 
 VERSION = "1.0.0"
 MOST_ITEMS = 50
@@ -183,6 +184,31 @@ class OrderList(BaseModel):
     next: str | None = Field(description="`cursor` of the next page; null on the last page")
 
 
+class AttentionItem(BaseModel):
+    """An order that needs attention."""
+
+    order_id: UUID = Field(description="ID of the order")
+    finding: FindingKind = Field(
+        description="STANDING_STILL (the order has not changed for 15 minutes) or DISAGREEING (its payment, stock or shipment "
+        "contradict it, or its workflow failed repeatedly)"
+    )
+    reason: str = Field(description="Human-readable reason, with the next step if there is one")
+    since: datetime = Field(description="Time at which the reconciler first found the order")
+    order: OrderSummary | None = Field(
+        description="The current order; null if its row is missing or cannot be read"
+    )
+
+
+class AttentionList(BaseModel):
+    """A page of the orders that need attention, oldest order first."""
+
+    items: list[AttentionItem] = Field(description="Orders of this page")
+    next: str | None = Field(description="`cursor` of the next page; null on the last page")
+    checked_at: datetime | None = Field(
+        description="Time of the latest run in which the reconciler has checked all orders; null if there was none"
+    )
+
+
 class IdempotencyHeader(web.Parameters):
     """The key that makes a retried request idempotent."""
 
@@ -218,6 +244,7 @@ def create(
     products: Products,
     idempotency: IdempotencyStore,
     related_resources: RelatedResources,
+    findings: Findings,
     verifier: Verifier,
     others: Sequence[APIBlueprint] = (),
 ) -> Flask:
@@ -228,6 +255,7 @@ def create(
         products: storage of product names and prices.
         idempotency: storage of recorded responses.
         related_resources: loads the payment and the shipment of an order.
+        findings: orders that need attention.
         verifier: authenticates callers.
         others: further operations.
     """
@@ -280,6 +308,29 @@ def create(
             {
                 "items": [_summary(order) for order in page.orders],
                 "next": cursor.encode({"after": page.next_after}) if page.next_after else None,
+            }
+        )
+
+    @api.get(
+        "/orders/attention",
+        summary="List orders that need attention",
+        security=[web.for_customers("ops:read")],
+        responses={HTTPStatus.OK: AttentionList, **web.problems(*web.CLOSED)},
+    )
+    def list_attention(query: ListQuery) -> Response:
+        """Returns the orders of all customers that stand still or disagree, as the reconciler last found them.
+
+        The reconciler checks orders every few minutes, once they are five minutes old, and resumes orders that it can resume. An
+        order leaves the list when a later run finds it well.
+        """
+        page, found = handlers.orders_needing_attention(
+            _after(query.cursor), query.limit, orders=orders, findings=findings
+        )
+        return web.json_response(
+            {
+                "items": [_attention(finding, found.get(finding.order_id)) for finding in page.findings],
+                "next": cursor.encode({"after": page.next_after}) if page.next_after else None,
+                "checked_at": _time(page.checked_at),
             }
         )
 
@@ -383,6 +434,16 @@ def _summary(order: Order) -> dict[str, Any]:
         "items": [line.to_dict() for line in order.lines],
         "total": order.total.to_dict(),
         "created_at": clock.rfc3339(order.created_at),
+    }
+
+
+def _attention(finding: Finding, order: Order | None) -> dict[str, Any]:
+    return {
+        "order_id": finding.order_id,
+        "finding": finding.kind.value,
+        "reason": finding.reason,
+        "since": clock.rfc3339(finding.since),
+        "order": None if order is None else _summary(order),
     }
 
 

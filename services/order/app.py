@@ -13,7 +13,8 @@ from services.common.messaging.outbox import Outbox
 from services.common.telemetry import logs
 from services.order.config import Settings
 from services.order.dynamo import DynamoOrders, DynamoProducts
-from services.order.ports import Orders, Products
+from services.order.findings import DynamoFindings
+from services.order.ports import Findings, Orders, Products
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -27,6 +28,7 @@ class Storage:
     products: Products
     idempotency: IdempotencyStore
     outbox: Outbox
+    findings: Findings
 
 
 def storage(settings: Settings) -> Storage:
@@ -41,6 +43,7 @@ def storage(settings: Settings) -> Storage:
         products=DynamoProducts(client, settings.table),
         idempotency=idempotency,
         outbox=outbox,
+        findings=DynamoFindings(client, settings.table),
     )
 
 
@@ -72,6 +75,7 @@ def create_app() -> "Flask":
         stored.products,
         stored.idempotency,
         related_resources,
+        stored.findings,
         auth.verifier(),
         [dead_letters.blueprint(settings.service, place)],
     )

@@ -6,6 +6,7 @@
 | name and price of a product | PRODUCT#<sku> | PRODUCT | | |
 | recorded response | see `common.aws.idempotency` | | | |
 | order to check | see `watchlist` | | | |
+| order that needs attention | see `findings` | | | |
 | outbox record | see `common.aws.outbox` | | | |
 """
 
@@ -130,6 +131,11 @@ class DynamoOrders(VersionedTable[Order]):
             start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
         orders = tuple(dynamo.readable(found[:limit], self.from_item, self.kind))
         return Page(orders, dynamo.unpack(found[limit - 1])["gsi1sk"] if len(found) > limit else None)
+
+    def find_all(self, order_ids: Collection[str]) -> Mapping[str, Order]:
+        """As `ports.Orders.find_all`."""
+        rows = self._find_all([self.key(each) for each in order_ids], is_consistent=False)
+        return {order.id: order for order in dynamo.readable(rows, self.from_item, self.kind)}
 
     def key(self, name: str) -> dict[str, str]:
         """As `VersionedTable.key`, for the ID of an order."""

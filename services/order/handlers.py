@@ -16,7 +16,15 @@ from services.common.values.ids import shown
 from services.common.values.money import Money
 from services.order import domain, messages, metrics
 from services.order.domain import Address, Item, Order, Product, State, Step
-from services.order.ports import Orders, Page, Products, RelatedResource, RelatedResources
+from services.order.ports import (
+    FindingPage,
+    Findings,
+    Orders,
+    Page,
+    Products,
+    RelatedResource,
+    RelatedResources,
+)
 
 log = logs.logger(__name__)
 
@@ -89,6 +97,14 @@ def show_order(order_id: str, caller: Caller, *, orders: Orders) -> Order:
 def list_orders(customer_id: str, after: str | None, limit: int, *, orders: Orders) -> Page:
     """A customer's orders, newest first."""
     return orders.page(customer_id, after, limit)
+
+
+def orders_needing_attention(
+    after: str | None, limit: int, *, orders: Orders, findings: Findings
+) -> tuple[FindingPage, Mapping[str, Order]]:
+    """The orders that need attention, and their rows by ID as far as they can be read."""
+    page = findings.page(after, limit)
+    return page, orders.find_all([finding.order_id for finding in page.findings])
 
 
 def order_details(

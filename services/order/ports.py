@@ -2,11 +2,13 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
 
 from services.common.http.idempotency import Answer, KeyedRequest
 from services.common.messaging.outbox import OutboxRecord
 from services.order.domain import Order, Product
+from services.order.reconciliation import Finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +17,28 @@ class Page:
 
     orders: tuple[Order, ...]
     next_after: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class FindingPage:
+    """A page of the orders that need attention, oldest order first.
+
+    Args:
+        findings: orders of this page.
+        next_after: ID after which the next page starts, or None on the last page.
+        checked_at: time of the latest run that has checked all orders, or None if there was none.
+    """
+
+    findings: tuple[Finding, ...]
+    next_after: str | None
+    checked_at: datetime | None
+
+
+class Findings(Protocol):
+    """The orders that need attention, as the reconciler found them."""
+
+    def page(self, after: str | None, limit: int) -> FindingPage:
+        """The orders after `after`. May omit findings of the last second."""
 
 
 class Orders(Protocol):
@@ -52,6 +76,9 @@ class Orders(Protocol):
 
     def page(self, customer_id: str, after: str | None, limit: int) -> Page:
         """A customer's orders, newest first, starting after `after`. May omit orders of the last second."""
+
+    def find_all(self, order_ids: Collection[str]) -> Mapping[str, Order]:
+        """The orders with these IDs, by ID; at most 100. Leaves out orders that do not exist or cannot be read."""
 
     def ping(self) -> None:
         """Raises an exception if orders cannot be read."""

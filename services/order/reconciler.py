@@ -26,8 +26,9 @@ from services.common.values import clock
 from services.common.values.clock import Clock
 from services.order import app, reconciliation
 from services.order.config import Settings
+from services.order.findings import DynamoFindings
 from services.order.ports import Orders
-from services.order.reconciliation import Verdict
+from services.order.reconciliation import Finding, FindingKind, Verdict
 from services.order.related_states import RelatedStates
 from services.order.watchlist import Watchlist
 from services.order.workflow import Executions
@@ -41,6 +42,8 @@ YOUNGEST = timedelta(minutes=5)
 # The function and the Job are stopped after 240 seconds, which include the start and up to 40 seconds of retries of a call.
 BUDGET = timedelta(seconds=180)
 NEEDS_AN_OPERATOR, FAILED = 1, 2
+MISSING = "the row of the order is missing: restore it, or delete its WATCH# row"
+UNREADABLE = "a row cannot be read: see order_not_reconciled in the log of the reconciler"
 
 
 class ReconcilerSettings(Settings, emf.MetricsSettings):
@@ -87,6 +90,7 @@ class Reconciler:
         watchlist: the orders to check.
         related_states: states of their payments, stock and shipments.
         executions: executions of their workflow.
+        findings: the orders that need attention, for staff.
         now: current time.
         elapsed: monotonic clock, in seconds.
     """
@@ -97,6 +101,7 @@ class Reconciler:
         watchlist: Watchlist,
         related_states: RelatedStates,
         executions: Executions,
+        findings: DynamoFindings,
         now: Clock = clock.now,
         elapsed: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -104,6 +109,7 @@ class Reconciler:
         self._watchlist = watchlist
         self._witnesses = related_states
         self._executions = executions
+        self._findings = findings
         self._now = now
         self._elapsed = elapsed
 
@@ -119,7 +125,9 @@ class Reconciler:
             ClientError, BotoCoreError: AWS is unavailable, which no order causes; see `clients.is_temporary`.
         """
         end = self._elapsed() + budget.total_seconds()
-        watched = list(self._watchlist.placed_before(self._now() - youngest))
+        started = self._now()
+        known = self._findings.all()
+        watched = list(self._watchlist.placed_before(started - youngest))
         random.shuffle(watched)
         for order_id in watched:
             if self._elapsed() >= end:
@@ -129,23 +137,36 @@ class Reconciler:
             found.OrdersWatched += 1
             with tracing.traced("reconcile", attributes=tracing.of_order(order_id), order_id=order_id):
                 try:
-                    self._look(order_id, found)
+                    finding = self._look(order_id, found)
                 except Exception as error:
                     if clients.is_temporary(error):
                         raise
                     # A failed check of one order does not prevent the checks of the others.
                     log.exception("order_not_reconciled")
                     found.OrdersDisagreeing += 1
+                    finding = FindingKind.DISAGREEING, UNREADABLE
+                self._note(order_id, finding, known.get(order_id))
+        for order_id in known.keys() - set(watched):
+            self._findings.remove(order_id)
+        self._findings.note_run(started)
 
-    def _look(self, order_id: str, found: Found) -> None:
+    def _note(self, order_id: str, found: tuple[FindingKind, str] | None, known: Finding | None) -> None:
+        """Writes the result of a check, if it is not that of the previous check."""
+        if found is None:
+            if known is not None:
+                self._findings.remove(order_id)
+            return
+        finding = Finding(order_id, *found, since=known.since if known else self._now())
+        if finding != known:
+            self._findings.put(finding)
+
+    def _look(self, order_id: str, found: Found) -> tuple[FindingKind, str] | None:
+        """Checks an order. Returns what an operator has to know about it."""
         order = self._orders.get(order_id)
         if order is None:
-            log.error(
-                "order_disagrees",
-                reason="the row of the order is missing: restore it, or delete its WATCH# row",
-            )
+            log.error("order_disagrees", reason=MISSING)
             found.OrdersDisagreeing += 1
-            return
+            return FindingKind.DISAGREEING, MISSING
         # The execution is read first, so that the later reads see everything that it did before it ended.
         execution = self._executions.latest(order_id)
         states = self._witnesses.states(order_id)
@@ -162,9 +183,12 @@ class Reconciler:
             case Verdict.STANDING_STILL:
                 log.warning("order_stands_still", reason=judgment.reason)
                 found.OrdersStandingStill += 1
+                return FindingKind.STANDING_STILL, judgment.reason
             case Verdict.REPORT:
                 log.error("order_disagrees", reason=judgment.reason)
                 found.OrdersDisagreeing += 1
+                return FindingKind.DISAGREEING, judgment.reason
+        return None
 
 
 def reconcile(settings: ReconcilerSettings) -> Found:
@@ -185,6 +209,7 @@ def reconcile(settings: ReconcilerSettings) -> Found:
         Watchlist(client, settings.table),
         RelatedStates(client, tables),
         workflow,
+        DynamoFindings(client, settings.table),
     )
     found = Found()
     try:

@@ -37,6 +37,30 @@ _UNDONE: Mapping[str, frozenset[str | None]] = {
 RESOURCES = tuple(_SHIPPED)
 
 
+class FindingKind(StrEnum):
+    """Why an order needs attention."""
+
+    STANDING_STILL = "STANDING_STILL"
+    DISAGREEING = "DISAGREEING"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """An order that needs attention.
+
+    Args:
+        order_id: ID of the order.
+        kind: why it needs attention.
+        reason: human-readable reason, with the next step if there is one.
+        since: time at which it was found first.
+    """
+
+    order_id: str
+    kind: FindingKind
+    reason: str
+    since: datetime
+
+
 class Verdict(StrEnum):
     """The action for an order."""
 

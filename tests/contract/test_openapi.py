@@ -33,6 +33,7 @@ PUBLIC: dict[str, dict[tuple[str, str], Mapping[str, set[str]]]] = {
             "403": set(),
             "404": set(),
         },
+        ("get", "/orders/attention"): {"200": {"items", "next", "checked_at"}, "401": set(), "403": set()},
         ("post", "/orders/{order_id}/cancel"): {"202": set(), "404": set(), "409": set()},
     },
     "payment": {
@@ -50,6 +51,7 @@ CLOSED: dict[tuple[str, str], list[dict[str, list[str]]]] = {
     ("post", "/orders"): [{"customer": ["orders:write"]}],
     ("post", "/orders/{order_id}/cancel"): [{"customer": ["orders:write"]}],
     ("get", "/orders"): [{"customer": ["orders:read"]}],
+    ("get", "/orders/attention"): [{"customer": ["ops:read"]}],
     ("get", "/orders/{order_id}"): [{"customer": ["orders:read"]}],
     ("get", "/orders/{order_id}/details"): [{"customer": ["orders:read"]}],
     ("get", "/payments/{order_id}"): [{"customer": ["orders:read"]}, {"machine": []}],

@@ -21,6 +21,7 @@ from schemathesis.specs.openapi.checks import (
 
 from services.common.http import dead_letters
 from services.order import api as order_api
+from services.order.reconciliation import Finding, FindingKind
 from services.payment import api as payment_api
 from services.product import api as product_api
 from services.shipping import api as shipping_api
@@ -58,11 +59,16 @@ def products() -> tuple[Flask, Mapping[str, str]]:
 
 def orders() -> tuple[Flask, Mapping[str, str]]:
     world = OrderWorld()
+    reason = "a test"
+    world.findings.put(
+        Finding("0190f3b2-7c1e-7cc3-98c4-dc0c0c07398f", FindingKind.DISAGREEING, reason, world.now())
+    )
     app = order_api.create(
         world.orders,
         world.products,
         world.idempotency,
         world.related_resources,
+        world.findings,
         As(OPERATOR),
         dead_letters_of("order"),
     )

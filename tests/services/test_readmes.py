@@ -50,7 +50,7 @@ def test_given_a_service_when_its_readme_is_read_then_it_lists_every_message(ser
 def test_given_a_service_when_its_readme_is_read_then_it_lists_every_kind_of_row(
     service: str, page: str
 ) -> None:
-    adapters = [ROOT / "services" / service / name for name in ("dynamo.py", "watchlist.py")]
+    adapters = [ROOT / "services" / service / name for name in ("dynamo.py", "watchlist.py", "findings.py")]
     kinds = {
         kind for path in adapters if path.exists() for kind in re.findall(r'f"([A-Z]+)#', path.read_text())
     }

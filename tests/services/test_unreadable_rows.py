@@ -36,7 +36,7 @@ from services.shipping.domain import Booking
 from services.shipping.dynamo import DynamoShipments
 from shopdev.processes.emulator import AwsServer
 from tests.services.callers import ALICE, As
-from tests.services.order.fakes import MemoryProducts, MemoryRelatedResources
+from tests.services.order.fakes import MemoryFindings, MemoryProducts, MemoryRelatedResources
 from tests.services.order.world import TEA, wish
 
 if TYPE_CHECKING:
@@ -68,7 +68,9 @@ def order(client: "DynamoDBClient", table: str) -> Flask:
         )
         keyed = KeyedRequest(KEYED.scope, order_id, KEYED.fingerprint)
         orders.accept(placed, "tok_approve", order_messages.acceptance(placed), keyed, Answer(202, {}))
-    return order_api.create(orders, MemoryProducts(TEA), idempotency, MemoryRelatedResources(), As(ALICE))
+    return order_api.create(
+        orders, MemoryProducts(TEA), idempotency, MemoryRelatedResources(), MemoryFindings(), As(ALICE)
+    )
 
 
 def payment(client: "DynamoDBClient", table: str) -> Flask:

@@ -42,7 +42,14 @@ VERIFIERS: Mapping[str, Authenticator] = {
 def apps(verifier: Verifier) -> tuple[Flask, ...]:
     world = World()
     return (
-        order.create(world.orders, world.products, world.idempotency, world.related_resources, verifier),
+        order.create(
+            world.orders,
+            world.products,
+            world.idempotency,
+            world.related_resources,
+            world.findings,
+            verifier,
+        ),
         payment.create(MemoryPayments(MemoryOutbox()), verifier),
         shipping.create(MemoryShipments(MemoryOutbox()), verifier),
         product.create(MemoryShop()),

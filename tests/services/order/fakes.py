@@ -2,13 +2,15 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from services.common.http.idempotency import Answer, KeyedRequest
 from services.common.messaging.outbox import OutboxRecord
 from services.common.values.errors import Stale
 from services.order.domain import Order, Product
-from services.order.ports import Page, RelatedResource
+from services.order.ports import FindingPage, Page, RelatedResource
+from services.order.reconciliation import Finding
 from tests.services.memory import MemoryIdempotency, MemoryOutbox
 
 
@@ -54,8 +56,36 @@ class MemoryOrders:
         rest = tuple(order for order in mine if after is None or order.id < after)
         return Page(rest[:limit], rest[limit - 1].id if len(rest) > limit else None)
 
+    def find_all(self, order_ids: Collection[str]) -> Mapping[str, Order]:
+        return {each: self._orders[each] for each in order_ids if each in self._orders}
+
     def ping(self) -> None:
         pass
+
+
+class MemoryFindings:
+    """Findings in memory, also for the reconciler, as `findings.DynamoFindings`."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, Finding] = {}
+        self.checked_at: datetime | None = None
+
+    def page(self, after: str | None, limit: int) -> FindingPage:
+        rest = [self.found[name] for name in sorted(self.found) if after is None or name > after]
+        next_after = rest[limit - 1].order_id if len(rest) > limit else None
+        return FindingPage(tuple(rest[:limit]), next_after, self.checked_at)
+
+    def all(self) -> dict[str, Finding]:
+        return dict(self.found)
+
+    def put(self, finding: Finding) -> None:
+        self.found[finding.order_id] = finding
+
+    def remove(self, order_id: str) -> None:
+        self.found.pop(order_id, None)
+
+    def note_run(self, at: datetime) -> None:
+        self.checked_at = at
 
 
 class MemoryProducts:

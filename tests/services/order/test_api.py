@@ -14,6 +14,7 @@ from services.common.http.idempotency import InFlight
 from services.common.values import clock
 from services.common.values.caller import Caller
 from services.order.ports import RelatedResource
+from services.order.reconciliation import Finding, FindingKind
 from tests.services.callers import ALICE, BOB, MACHINE, OPERATOR
 from tests.services.order.fakes import MemoryProducts
 from tests.services.order.world import World, wish
@@ -404,6 +405,7 @@ def test_when_the_openapi_document_is_requested_then_it_is_valid_and_contains_ev
     assert operations == {
         ("/orders", "post"),
         ("/orders", "get"),
+        ("/orders/attention", "get"),
         ("/orders/{order_id}", "get"),
         ("/orders/{order_id}/details", "get"),
         ("/orders/{order_id}/cancel", "post"),
@@ -436,3 +438,32 @@ def test_given_a_response_when_it_is_validated_then_it_matches_the_openapi_docum
 
     schema = {"$ref": f"#/components/schemas/{model}", "components": spec["components"]}
     jsonschema.validate(orjson.loads(answer.data), schema, format_checker=jsonschema.FormatChecker())
+
+
+def test_given_orders_that_need_attention_when_staff_lists_them_then_each_has_its_reason_and_its_order(
+    client: FlaskClient, world: World
+) -> None:
+    order = orjson.loads(place(client).data)
+    world.findings.put(Finding(order["id"], FindingKind.STANDING_STILL, "PENDING since noon", world.now()))
+    gone = "f0000000-0000-7000-8000-000000000000"
+    world.findings.put(Finding(gone, FindingKind.DISAGREEING, "the row is missing", world.now()))
+    world.findings.note_run(world.now())
+    staff = world.client(OPERATOR)
+
+    first = orjson.loads(staff.get("/orders/attention?limit=1").data)
+    second = orjson.loads(staff.get(f"/orders/attention?limit=1&cursor={first['next']}").data)
+
+    (standing,), (missing,) = first["items"], second["items"]
+    assert (standing["order_id"], standing["finding"]) == (order["id"], "STANDING_STILL")
+    assert (standing["reason"], standing["since"]) == ("PENDING since noon", clock.rfc3339(world.now()))
+    assert standing["order"] == {name: order[name] for name in standing["order"]}
+    assert (missing["order_id"], missing["order"]) == (gone, None)
+    assert first["checked_at"] == clock.rfc3339(world.now())
+    assert second["next"] is None
+
+
+@pytest.mark.parametrize("caller", [ALICE, MACHINE, Caller("alice", frozenset({"orders:read", "ops:read"}))])
+def test_given_a_caller_who_is_not_staff_when_orders_that_need_attention_are_listed_then_it_is_refused(
+    world: World, caller: Caller
+) -> None:
+    is_problem(world.client(caller).get("/orders/attention"), HTTPStatus.FORBIDDEN)

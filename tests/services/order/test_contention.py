@@ -14,7 +14,7 @@ from services.common.values.errors import Stale, Unavailable
 from services.order import api, messages
 from services.order.dynamo import DynamoOrders, DynamoProducts
 from tests.services.callers import ALICE, As
-from tests.services.order.fakes import MemoryProducts, MemoryRelatedResources
+from tests.services.order.fakes import MemoryFindings, MemoryProducts, MemoryRelatedResources
 from tests.services.order.test_messages import ORDER
 from tests.services.order.world import TEA, wish
 
@@ -93,7 +93,9 @@ def test_given_throttling_at_every_attempt_when_an_order_is_placed_then_the_requ
     kept = DynamoIdempotency(table, "t")
     orders = DynamoOrders(table, "t", kept, DynamoOutbox(table, "t"), DynamoVault(table, "t"))
     table.get_item = lambda **_: {}
-    shop = api.create(orders, MemoryProducts(TEA), kept, MemoryRelatedResources(), As(ALICE)).test_client()
+    shop = api.create(
+        orders, MemoryProducts(TEA), kept, MemoryRelatedResources(), MemoryFindings(), As(ALICE)
+    ).test_client()
 
     answer = shop.post("/orders", json=wish(), headers={"Idempotency-Key": "k"})
 

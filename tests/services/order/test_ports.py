@@ -23,12 +23,15 @@ from services.order import api, domain, messages
 from services.order.app import Storage
 from services.order.domain import Item, Order, OrderCancelled, Product, State, Step, TooLateToCancel
 from services.order.dynamo import DynamoOrders, DynamoProducts
+from services.order.findings import DynamoFindings
+from services.order.ports import FindingPage
+from services.order.reconciliation import Finding, FindingKind
 from services.order.workflow import StepFunctionsWorkflow
 from shopdev.processes.emulator import AwsServer
 from tests.services.accounts import EITHER, new_table
 from tests.services.callers import ALICE, As
 from tests.services.memory import MemoryIdempotency, MemoryOutbox
-from tests.services.order.fakes import MemoryOrders, MemoryProducts, MemoryRelatedResources
+from tests.services.order.fakes import MemoryFindings, MemoryOrders, MemoryProducts, MemoryRelatedResources
 from tests.services.order.world import CUP, TEA, Clock, wish
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -41,7 +44,9 @@ def stored(request: pytest.FixtureRequest) -> Storage:
     now = Clock()
     if request.param == "memory":
         idempotency, outbox = MemoryIdempotency(now), MemoryOutbox(now)
-        return Storage(MemoryOrders(idempotency, outbox), MemoryProducts(), idempotency, outbox)
+        return Storage(
+            MemoryOrders(idempotency, outbox), MemoryProducts(), idempotency, outbox, MemoryFindings()
+        )
     account: AwsServer = request.getfixturevalue(request.param)
     client = account.clients.dynamodb
     table = new_table(account.clients)
@@ -51,6 +56,7 @@ def stored(request: pytest.FixtureRequest) -> Storage:
         DynamoProducts(client, table),
         kept,
         told,
+        DynamoFindings(client, table),
     )
 
 
@@ -232,7 +238,7 @@ def test_given_an_unreadable_order_when_orders_are_listed_then_the_others_are_re
     client, table = account.clients.dynamodb, create_table()
     kept, told = DynamoIdempotency(client, table), DynamoOutbox(client, table)
     orders = DynamoOrders(client, table, kept, told, DynamoVault(client, table))
-    stored = Storage(orders, DynamoProducts(client, table), kept, told)
+    stored = Storage(orders, DynamoProducts(client, table), kept, told, DynamoFindings(client, table))
     placed = [accepted(stored).id for _ in range(4)]
     _update(account, table, placed[1], "SET address.floor = :value", "3")
     _update(account, table, placed[2], "SET timeline[0].#state = :value", "LATER")
@@ -340,7 +346,9 @@ def test_when_an_order_is_placed_twice_then_the_first_takes_two_calls_and_the_se
     products = DynamoProducts(counted, table)
     products.put(TEA)
     calls.clear()
-    shop = api.create(orders, products, kept, MemoryRelatedResources(), As(ALICE)).test_client()
+    shop = api.create(
+        orders, products, kept, MemoryRelatedResources(), MemoryFindings(), As(ALICE)
+    ).test_client()
 
     placed = [
         shop.post("/orders", json=wish(), headers={"Idempotency-Key": "k"}).status_code for _ in range(2)
@@ -395,7 +403,9 @@ def test_given_an_unreadable_product_when_orders_are_placed_then_only_those_with
         Key=dynamo.pack({"pk": "PRODUCT#TEA", "sk": "PRODUCT"}),
         UpdateExpression="REMOVE price",
     )
-    shop = api.create(orders, products, kept, MemoryRelatedResources(), As(ALICE)).test_client()
+    shop = api.create(
+        orders, products, kept, MemoryRelatedResources(), MemoryFindings(), As(ALICE)
+    ).test_client()
 
     refused = shop.post("/orders", json=wish(("TEA", 1), ("CUP", 1)), headers={"Idempotency-Key": "k"})
     accepted = shop.post("/orders", json=wish(("CUP", 1)), headers={"Idempotency-Key": "l"})
@@ -417,7 +427,7 @@ def test_given_one_key_when_many_requests_use_it_concurrently_then_one_order_is_
         DynamoProducts(client, table),
     )
     products.put(TEA)
-    app = api.create(orders, products, kept, MemoryRelatedResources(), As(ALICE))
+    app = api.create(orders, products, kept, MemoryRelatedResources(), MemoryFindings(), As(ALICE))
     start = threading.Barrier(8)
 
     def place(_: int) -> tuple[int, bytes]:
@@ -482,3 +492,62 @@ def test_given_two_concurrent_relays_when_they_run_then_each_record_is_sent_once
 
     assert sorted(told) == list(range(20))
     assert outbox.pending(100) == []
+
+
+@pytest.fixture(params=["memory", *EITHER])
+def findings(request: pytest.FixtureRequest) -> MemoryFindings | DynamoFindings:
+    if request.param == "memory":
+        return MemoryFindings()
+    account: AwsServer = request.getfixturevalue(request.param)
+    return DynamoFindings(account.clients.dynamodb, new_table(account.clients))
+
+
+def finding(order_id: str, reason: str = "its workflow waits") -> Finding:
+    return Finding(order_id, FindingKind.STANDING_STILL, reason, NOW)
+
+
+def test_given_no_findings_when_they_are_listed_then_the_page_is_empty_and_has_no_time(
+    findings: MemoryFindings | DynamoFindings,
+) -> None:
+    assert findings.page(None, 10) == FindingPage((), None, None)
+    assert findings.all() == {}
+
+
+def test_given_findings_when_they_are_listed_in_pages_then_each_is_on_one_page_and_the_oldest_order_is_first(
+    findings: MemoryFindings | DynamoFindings,
+) -> None:
+    placed = [ids.uuid7() for _ in range(5)]
+    for each in reversed(placed):
+        findings.put(finding(each))
+    findings.note_run(NOW)
+
+    pages = list[list[str]]()
+    after: str | None = None
+    while not pages or after:
+        page = findings.page(after, 2)
+        assert page.checked_at == NOW
+        pages.append([each.order_id for each in page.findings])
+        after = page.next_after
+
+    assert pages == [placed[:2], placed[2:4], placed[4:]]
+
+
+def test_given_a_finding_when_it_is_written_again_and_removed_then_the_latest_is_listed_and_then_none(
+    findings: MemoryFindings | DynamoFindings,
+) -> None:
+    findings.put(finding("order-1", "first"))
+    findings.put(finding("order-1", "second"))
+
+    assert findings.all() == {"order-1": finding("order-1", "second")}
+    findings.remove("order-1")
+    findings.remove("order-1")
+    assert findings.page(None, 10).findings == ()
+
+
+def test_given_orders_when_some_are_found_by_their_ids_then_the_result_leaves_out_the_missing_ones(
+    stored: Storage,
+) -> None:
+    first, second = accepted(stored), accepted(stored)
+
+    assert stored.orders.find_all([second.id, "none", first.id]) == {first.id: first, second.id: second}
+    assert stored.orders.find_all([]) == {}

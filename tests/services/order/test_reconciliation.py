@@ -20,7 +20,15 @@ from services.common.values import clock, ids
 from services.order import reconciler
 from services.order.domain import Order
 from services.order.reconciler import Found, Reconciler
-from services.order.reconciliation import MOST_EXECUTIONS, PATIENCE, Execution, Verdict, judge
+from services.order.reconciliation import (
+    MOST_EXECUTIONS,
+    PATIENCE,
+    Execution,
+    Finding,
+    FindingKind,
+    Verdict,
+    judge,
+)
 from services.order.related_states import RelatedStates
 from services.order.watchlist import Watchlist
 from services.order.workflow import Executions
@@ -31,6 +39,7 @@ from services.product.dynamo import DynamoStock
 from services.shipping import domain as shipments
 from services.shipping.dynamo import DynamoShipments
 from shopdev.processes.emulator import AwsServer, Emulator
+from tests.services.order.fakes import MemoryFindings
 from tests.services.order.test_domain import NOON, NOTHING, an_order
 from tests.waiting import wait_for
 
@@ -42,6 +51,9 @@ ROLE = "arn:aws:iam::000000000000:role/any"
 NONE: dict[str, str | None] = {"payment": None, "stock": None, "shipment": None}
 SHIPPED: dict[str, str | None] = {"payment": "CHARGED", "stock": "COMMITTED", "shipment": "BOOKED"}
 RUNNING, ABORTED = Execution(1, True, "RUNNING"), Execution(1, False, "ABORTED")  # noqa: FBT003 - as its fields say
+
+
+A_FINDING = Finding("order-0", FindingKind.STANDING_STILL, "PENDING since noon", NOON)
 
 
 def shipped() -> Order:
@@ -186,14 +198,65 @@ def test_given_an_unreadable_order_when_the_reconciler_runs_then_it_is_counted_a
     None
 ):
     broken: Any = Broken()
+    findings: Any = MemoryFindings()
 
     found = Found()
 
-    Reconciler(broken, broken, broken, broken).run(found)
+    Reconciler(broken, broken, broken, broken, findings).run(found)
 
     assert broken.removed == ["good"]
     assert (found.OrdersWatched, found.OrdersDisagreeing, found.is_well) == (2, 1, False)
     assert Found().is_well
+    assert {name: each.kind for name, each in findings.found.items()} == {"bad": FindingKind.DISAGREEING}
+
+
+class Stuck(Broken):
+    """One order, as its test sets it."""
+
+    def __init__(self, order: Order) -> None:
+        super().__init__()
+        self.order = order
+
+    def placed_before(self, _at: object) -> list[str]:
+        return [] if "order-1" in self.removed else ["order-1"]
+
+    def get(self, _order_id: str) -> Order:
+        return self.order
+
+
+def test_given_an_order_that_stands_still_when_runs_find_it_and_find_it_well_then_it_is_listed_in_between() -> (
+    None
+):
+    stuck: Any = Stuck(an_order())
+    findings: Any = MemoryFindings()
+
+    def run(minutes: int) -> list[Finding]:
+        at = NOON + timedelta(minutes=minutes)
+        Reconciler(stuck, stuck, stuck, stuck, findings, now=lambda: at).run(Found())
+        assert findings.checked_at == at
+        return list(findings.page(None, 10).findings)
+
+    assert run(10) == []
+    (first,) = run(16)
+    (later,) = run(30)
+    assert (first.kind, first.since) == (FindingKind.STANDING_STILL, NOON + timedelta(minutes=16))
+    assert first.reason.startswith("PENDING since ")
+    assert later == first
+    stuck.order = shipped()
+    assert run(35) == []
+
+
+def test_given_a_finding_about_an_order_that_is_no_longer_watched_when_a_run_completes_then_it_is_removed() -> (
+    None
+):
+    stuck: Any = Stuck(shipped())
+    stuck.remove("order-1")
+    findings: Any = MemoryFindings()
+    findings.put(A_FINDING)
+
+    Reconciler(stuck, stuck, stuck, stuck, findings).run(Found())
+
+    assert findings.all() == {}
 
 
 AWAY = EndpointConnectionError(endpoint_url="https://states.example")
@@ -221,12 +284,15 @@ def test_given_aws_is_unavailable_when_the_reconciler_runs_then_the_run_fails_an
     error: Exception,
 ) -> None:
     away: Any = Away(error)
+    findings: Any = MemoryFindings()
+    findings.put(A_FINDING)
     found = Found()
 
     with pytest.raises(type(error)):
-        Reconciler(away, away, away, away).run(found)
+        Reconciler(away, away, away, away, findings).run(found)
 
     assert (found.OrdersDisagreeing, found.OrdersWatched, away.removed) == (0, 1, [])
+    assert (findings.all(), findings.checked_at) == ({"order-0": A_FINDING}, None)
 
 
 class Many(Broken):
@@ -256,7 +322,11 @@ def test_given_more_orders_than_a_run_can_check_when_the_reconciler_runs_twice_t
     for _ in range(2):
         many: Any = Many()
         found = Found()
-        Reconciler(many, many, many, many, elapsed=many.elapsed).run(found, budget=timedelta(seconds=95))
+        findings: Any = MemoryFindings()
+        Reconciler(many, many, many, many, findings, elapsed=many.elapsed).run(
+            found, budget=timedelta(seconds=95)
+        )
+        assert findings.checked_at is None
         assert (found.OrdersWatched, found.OrdersNotReached) == (10, 90)
         reached.append(many.removed)
 

@@ -143,7 +143,7 @@ def test_given_a_customer_or_partner_when_details_are_requested_then_the_other_s
             {"payment": (Fixed(f"http://127.0.0.1:{serving.port}"), "/payments")}, 5
         )
         shop = api.create(
-            world.orders, world.products, world.idempotency, related_resources, door
+            world.orders, world.products, world.idempotency, related_resources, world.findings, door
         ).test_client()
 
         details = shop.get(f"/orders/{order_id}/details", headers=headers).get_json()

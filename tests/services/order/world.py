@@ -13,7 +13,7 @@ from services.order import api, consumer
 from services.order.domain import Product
 from tests.services.callers import As
 from tests.services.memory import MemoryAnswers, MemoryIdempotency, MemoryOutbox
-from tests.services.order.fakes import MemoryOrders, MemoryProducts, MemoryRelatedResources
+from tests.services.order.fakes import MemoryFindings, MemoryOrders, MemoryProducts, MemoryRelatedResources
 
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 TEA = Product("TEA", "Earl Grey", Money(1299, "EUR"), 1)
@@ -45,11 +45,12 @@ class World:
         self.orders = MemoryOrders(self.idempotency, self.outbox)
         self.products = MemoryProducts(TEA, CUP, MUG)
         self.related_resources = MemoryRelatedResources()
+        self.findings = MemoryFindings()
 
     def client(self, caller: Caller) -> FlaskClient:
         """A client of a caller."""
         return api.create(
-            self.orders, self.products, self.idempotency, self.related_resources, As(caller)
+            self.orders, self.products, self.idempotency, self.related_resources, self.findings, As(caller)
         ).test_client()
 
     def task(self, name: str, order_id: str, **fields: Any) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import httpx
 import orjson
 import pytest
 
+from shopdev import identity
 from shopdev.checkout import ROOT
 from shopdev.customer import Customer, until
 from shopdev.processes.shop import Shop
@@ -230,3 +231,29 @@ def test_given_an_undone_order_with_a_charged_payment_when_the_reconciler_runs_t
 
     until(lambda: customer.get(f"/payments/{rejected['id']}")["state"] == "REFUNDED")
     until(lambda: reconcile(shop)["OrdersWatched"] == 0)
+
+
+def test_given_a_shipped_order_with_a_refunded_payment_when_the_reconciler_runs_then_staff_sees_it_until_repaired(
+    shop: Shop, customer: Customer, sku: str
+) -> None:
+    order = customer.follow(customer.place(sku))
+    table, dynamodb = shop.outputs["payment"]["Table"], shop.clients.dynamodb
+    key = {"pk": {"S": f"PAYMENT#{order['id']}"}, "sk": {"S": "PAYMENT"}}
+    payment = dynamodb.get_item(TableName=table, Key=key)["Item"]
+    dynamodb.put_item(TableName=table, Item={**payment, "state": {"S": "REFUNDED"}})
+
+    with Customer(shop.api_url, shop.token("ops", identity.OPERATOR_SCOPES)) as staff:
+        assert reconcile(shop)["OrdersDisagreeing"] == 1
+        listed = staff.get("/orders/attention")
+        dynamodb.put_item(TableName=table, Item=payment)
+        assert reconcile(shop)["OrdersWatched"] == 1
+        repaired = staff.get("/orders/attention")
+
+    (item,) = listed["items"]
+    assert (item["order_id"], item["finding"]) == (order["id"], "DISAGREEING")
+    assert (item["order"]["state"], item["reason"]) == (
+        "SHIPPED",
+        "the order is SHIPPED, but its payment is REFUNDED",
+    )
+    assert repaired["items"] == []
+    assert listed["checked_at"] < repaired["checked_at"]

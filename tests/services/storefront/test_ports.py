@@ -115,7 +115,7 @@ def api_shop(pool: Pool) -> Iterator[Shop]:
         world.orders.save(order.reached(step), None)
 
     app = order_api.create(
-        world.orders, world.products, world.idempotency, world.related_resources, pool.door()
+        world.orders, world.products, world.idempotency, world.related_resources, world.findings, pool.door()
     )
     with serving(app) as url:
         yield Shop(ApiOrders(url, TIMEOUT), lambda user: pool.token(sub=user), reaches)
