@@ -28,6 +28,7 @@ LARGEST_BODY = 64 * 1024
 LARGEST_HEAD = 32 * 1024
 # The lane of all requests without a lane of their own.
 ANY = ""
+MOST_STREAMS = 1024
 ACCEPTED_AT_ONCE = 64
 RECEIVED_AT_ONCE = 64 * 1024
 LINGER_SECONDS = 2.0
@@ -58,7 +59,7 @@ class Limits:
     request_seconds: float = 20.0
     answer_seconds: float = 20.0
     idle_seconds: float = 75.0
-    streams: int = 1024
+    streams: int = MOST_STREAMS
 
 
 @dataclass(frozen=True, slots=True)

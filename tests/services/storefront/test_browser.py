@@ -215,7 +215,30 @@ def test_given_events_that_are_lost_on_the_way_when_an_order_is_followed_then_it
         shows(page, SHIPPED)
 
         assert polls
-        visitor.problems[:] = [each for each in visitor.problems if "net::ERR_FAILED" not in each]
+        forgives(visitor, "net::ERR_FAILED")
+
+
+def test_given_a_proxy_that_passes_on_whole_responses_when_an_order_moves_then_its_page_shows_it(
+    browser: Browser, shop: Shop
+) -> None:
+    environment = shop.process(STOREFRONT).env
+    environment["WHOLE_RESPONSES"] = "true"
+    restarts(shop)
+    try:
+        with visiting(browser, shop) as visitor:
+            page = visitor.page
+            page.route("**/live?*", lambda route: route.fulfill(response=route.fetch()))
+            goes_to_checkout(visitor)
+            fills_in(page)
+            polls = requests(page, "fetch")
+            sends(page)
+
+            shows(page, SHIPPED)
+
+            assert polls == []
+    finally:
+        del environment["WHOLE_RESPONSES"]
+        restarts(shop)
 
 
 def test_given_tabs_of_one_order_when_it_moves_then_each_shows_it_and_one_too_many_polls(
@@ -281,7 +304,7 @@ def test_given_an_open_order_when_the_storefront_restarts_then_its_page_goes_on(
 
     shows(page, SHIPPED, HIDDEN + PATIENCE)
     assert page.evaluate("window.sameDocument")
-    visitor.problems[:] = [each for each in visitor.problems if "net::ERR_CONNECTION_REFUSED" not in each]
+    forgives(visitor, "net::ERR_CONNECTION_REFUSED")
 
 
 def test_given_an_open_order_when_the_sign_in_ends_then_its_page_says_so(
@@ -300,7 +323,7 @@ def test_given_an_open_order_when_the_sign_in_ends_then_its_page_says_so(
         expect(heading).to_be_visible(timeout=PATIENCE)
     finally:
         shop.process("payment-consumer").thaw()
-    visitor.problems[:] = [each for each in visitor.problems if "net::ERR_CONNECTION_REFUSED" not in each]
+    forgives(visitor, "net::ERR_CONNECTION_REFUSED")
 
 
 def test_given_a_phone_without_scripts_in_german_when_they_buy_then_a_link_shows_the_end(
@@ -565,6 +588,11 @@ def requests(page: Page, kind: str) -> list[str]:
 
     page.on("request", record)
     return sent
+
+
+def forgives(visitor: Visitor, error: str) -> None:
+    """Removes the problems that a test has caused."""
+    visitor.problems[:] = [each for each in visitor.problems if error not in each]
 
 
 def restarts(shop: Shop) -> None:

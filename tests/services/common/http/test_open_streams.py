@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 import httpx
 import pytest
 
-from services.common.http.front import Limits
+from services.common.http.front import MOST_STREAMS
 from shopdev.checkout import ROOT
 from shopdev.ports import free_port
 from shopdev.processes.process import Process
@@ -21,7 +21,6 @@ from tests.waiting import wait_for
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 IDLE = 200
-MOST = Limits().streams
 STREAM = b"GET /stream HTTP/1.1\r\nHost: x\r\n\r\n"
 # A kubelet's probe waits this long by default.
 PROBE_SECONDS = 1.0
@@ -176,7 +175,7 @@ def test_given_a_duration_when_it_is_over_then_the_stream_ends(server: Server) -
 def test_given_the_largest_number_of_streams_when_one_more_is_opened_then_it_is_declined(
     server: Server,
 ) -> None:
-    clients = server.opens(MOST)
+    clients = server.opens(MOST_STREAMS)
 
     assert server.get("/stream").status_code == 204
     clients[0].close()
@@ -186,7 +185,7 @@ def test_given_the_largest_number_of_streams_when_one_more_is_opened_then_it_is_
 def test_given_an_error_after_a_stream_was_taken_then_its_response_is_complete_and_the_stream_released(
     server: Server,
 ) -> None:
-    server.opens(MOST - 1)
+    server.opens(MOST_STREAMS - 1)
 
     assert [server.get("/failing").status_code for _ in range(3)] == [500] * 3
     assert b" 200 OK" in server.sends(STREAM).recv(65536)
