@@ -63,7 +63,7 @@ async def run(settings: RunSettings, info: ConnectionInfo, listener: socket.sock
     fence = Fence()
     tracing = start_tracing(from_process())
     connect = tracing.kube if tracing else Kube
-    kube = connect(connection.session, connection.server, fence.remaining)
+    kube = connect(connection, fence.remaining)
     home = settings.lease_namespace or connection.default_namespace
     queue: WorkQueue[Key] = WorkQueue(metrics, lane=lambda key: key.namespace)
     caches = Caches(settings, kube, home, queue, metrics)

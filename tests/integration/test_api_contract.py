@@ -21,7 +21,7 @@ from tests.waiting import wait_for
 async def api(operator_kubeconfig: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Kube]:
     monkeypatch.setenv("KUBECONFIG", str(operator_kubeconfig))
     connection = Connection(locate(), Metrics(lease="shop-operator"))
-    yield Kube(connection.session, connection.server, lambda: 10.0)
+    yield Kube(connection, lambda: 10.0)
     await connection.close()
 
 

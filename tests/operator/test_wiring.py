@@ -20,7 +20,7 @@ async def caches() -> Caches:
     settings = parse(["run", "--namespace", "a"], {})
     assert isinstance(settings, RunSettings)
     metrics = Metrics(lease="x")
-    kube = Kube(connection.session, connection.server, lambda: 0.0)
+    kube = Kube(connection, lambda: 0.0)
     return Caches(settings, kube, "ops", WorkQueue(metrics), metrics)
 
 

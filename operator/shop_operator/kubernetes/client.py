@@ -27,7 +27,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from http import HTTPStatus
 from typing import Any, Final, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import aiohttp
 import orjson
@@ -47,7 +47,7 @@ from shop_operator.errors import (
     Unreachable,
 )
 from shop_operator.kubernetes import wire
-from shop_operator.kubernetes.connection import lines
+from shop_operator.kubernetes.connection import Connection, lines
 from shop_operator.kubernetes.refusals import LONGEST
 from shop_operator.names import (
     FIELD_MANAGER,
@@ -128,7 +128,8 @@ _CONFIGS: Final = (
     ChildKind(api_version="v1", kind="ConfigMap", plural="configmaps"),
     ChildKind(api_version="v1", kind="Secret", plural="secrets"),
 )
-_METADATA: Final = "application/json;as={};g=meta.k8s.io;v=v1"
+METADATA: Final = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+METADATA_LIST: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 # Only the metadata is watched, for the labels.
 _NAMESPACES: Final = ChildKind(api_version="v1", kind="Namespace", plural="namespaces")
 _BY_KIND: Final[Mapping[str, ChildKind]] = {k.kind: k for k in (*KINDS, PARENT, *_CONFIGS, _NAMESPACES)}
@@ -179,14 +180,12 @@ class Kube:
     """A client of one API server.
 
     Args:
-        session: sends the requests.
-        server: the URL of the API server.
+        connection: sends the requests.
         fence: limits the writes.
     """
 
-    def __init__(self, session: aiohttp.ClientSession, server: str, fence: Fence) -> None:
-        self._session = session
-        self._server = server
+    def __init__(self, connection: Connection, fence: Fence) -> None:
+        self._connection = connection
         self._fence = fence
         self._answers = 0
         # At the start, all kinds are listed at once.
@@ -339,7 +338,7 @@ class Kube:
             OperatorError: the others of errors.py.
         """
         resource = _BY_KIND[kind]
-        accept = _METADATA.format("PartialObjectMetadataList") if kind in _METADATA_ONLY else _JSON
+        accept = METADATA_LIST if kind in _METADATA_ONLY else _JSON
         whole = _Request(
             "GET",
             _path(resource, namespace),
@@ -394,13 +393,13 @@ class Kube:
             "timeoutSeconds": str(seconds),
             **_selection(kind),
         }
-        accept = _METADATA.format("PartialObjectMetadata") if kind in _METADATA_ONLY else _JSON
-        url = self._server + _path(_BY_KIND[kind], namespace)
+        accept = METADATA if kind in _METADATA_ONLY else _JSON
+        url = self._connection.server + _path(_BY_KIND[kind], namespace)
         what = f"watch {_BY_KIND[kind].plural}"
         try:
             async with (
                 asyncio.timeout(seconds + REQUEST_TIMEOUT),
-                self._session.get(url, params=params, headers={"Accept": accept}) as response,
+                self._connection.session.get(url, params=params, headers={"Accept": accept}) as response,
             ):
                 if response.status >= HTTPStatus.BAD_REQUEST:
                     raise _refusal(
@@ -433,13 +432,13 @@ class Kube:
     def replicasets(self, namespace: str, selector: str) -> AsyncGenerator[dict[str, Any]]:
         """List the metadata of the ReplicaSets that match a label selector, as `pods` does."""
         params = {"labelSelector": selector}
-        path, accept = _path(_REPLICASETS, namespace), _METADATA.format("PartialObjectMetadataList")
+        path, accept = _path(_REPLICASETS, namespace), METADATA_LIST
         return self._every(_Request("GET", path, "list replicasets", params=params, accept=accept))
 
     def unlabeled(self, kind: str, namespace: str) -> AsyncGenerator[dict[str, Any]]:
         """List the metadata of the objects of a child kind that the watch does not show, as `pods` does."""
         params = {"labelSelector": f"!{NAME_LABEL}"}
-        path, accept = _path(_BY_KIND[kind], namespace), _METADATA.format("PartialObjectMetadataList")
+        path, accept = _path(_BY_KIND[kind], namespace), METADATA_LIST
         return self._every(
             _Request("GET", path, f"list {_BY_KIND[kind].plural}", params=params, accept=accept)
         )
@@ -459,16 +458,17 @@ class Kube:
 
     async def log(self, namespace: str, pod: str, container: str, *, previous: bool) -> str:
         """Read the end of the log of a container, or of its predecessor; empty if there is none."""
-        url = f"{self._server}{_path(_PODS, namespace, pod)}/log"
         params = {"container": container, "tailLines": "10", "limitBytes": "4096"}
+        target = _target(
+            f"{_path(_PODS, namespace, pod)}/log", params | ({"previous": "true"} if previous else {})
+        )
         try:
             async with (
                 asyncio.timeout(REQUEST_TIMEOUT),
-                self._session.get(
-                    url, params=params | ({"previous": "true"} if previous else {})
-                ) as response,
+                self._connection.exchange("GET", target, {}) as response,
             ):
-                return await response.text(errors="replace") if response.status == HTTPStatus.OK else ""
+                text = await response.content.read()
+                return text.decode(errors="replace") if response.status == HTTPStatus.OK else ""
         except (aiohttp.ClientError, OSError) as error:
             raise _unreachable(f"read the log of pod {pod}", error) from error
 
@@ -533,15 +533,14 @@ class Kube:
         try:
             async with (
                 asyncio.timeout(request.seconds),
-                self._session.request(
+                self._connection.exchange(
                     request.method,
-                    self._server + request.path,
-                    params=request.params,
-                    data=None if body is None else encoded(body),
-                    headers=headers,
+                    _target(request.path, request.params),
+                    headers,
+                    b"" if body is None else encoded(body),
                 ) as response,
             ):
-                raw = await _limited(response, most if response.status == HTTPStatus.OK else None)
+                raw = await _limited(response.content, most if response.status == HTTPStatus.OK else None)
         except (aiohttp.ClientError, OSError) as error:
             if isinstance(error, TimeoutError) and self._answers != answers:
                 raise ApiUnavailable(
@@ -551,19 +550,18 @@ class Kube:
             raise _unreachable(request.what, error) from error
         self._answers += 1
         if response.status >= HTTPStatus.BAD_REQUEST:
-            raise _refusal(response.status, raw or b"", response.headers.get("Retry-After"), request.what)
+            raise _refusal(response.status, raw or b"", response.retry_after, request.what)
         return raw
 
 
-async def _limited(response: aiohttp.ClientResponse, most: int | None) -> bytes | None:
+async def _limited(content: aiohttp.StreamReader, most: int | None) -> bytes | None:
     if most is None:
-        return await response.read()
+        return await content.read()
     chunks: list[bytes] = []
     size = 0
-    async for chunk in response.content.iter_any():
+    async for chunk in content.iter_any():
         size += len(chunk)
         if size > most:
-            response.close()
             return None
         chunks.append(chunk)
     return b"".join(chunks)
@@ -601,7 +599,14 @@ def _unreachable(what: str, error: Exception) -> Unreachable:
 
 def encoded(body: Body) -> bytes:
     """JSON that has the same meaning as YAML, because the API server reads an apply configuration as YAML."""
-    return _NOT_IN_YAML.sub(lambda found: b"\\u%04x" % ord(found[0].decode()), orjson.dumps(body))
+    raw = orjson.dumps(body)
+    if raw.isascii() and b"\x7f" not in raw:
+        return raw
+    return _NOT_IN_YAML.sub(lambda found: b"\\u%04x" % ord(found[0].decode()), raw)
+
+
+def _target(path: str, params: Mapping[str, str] | None) -> str:
+    return f"{path}?{urlencode(params)}" if params else path
 
 
 def _path(resource: ChildKind, namespace: str | None, name: str | None = None) -> str:

@@ -1,23 +1,34 @@
-"""The HTTP sessions with the API server.
+"""The HTTP connections to the API server.
 
-One connector (TLS, connection pool) carries all sessions: that of the client, and those that kopf closes and requests again
-whenever it authenticates. A middleware adds the token to every request. It reads the token from its file again every minute,
-because the kubelet rotates a projected ServiceAccount token long before its hour is over.
+One connector (TLS, connection pool) carries the single requests of the client, its watches, and the sessions that kopf closes and
+requests again whenever it authenticates. Every request has the token, which is read from its file again every minute, because the
+kubelet rotates a projected ServiceAccount token long before its hour is over.
+
+`Connection.exchange` sends a single request over the connector, without aiohttp.ClientSession: the URL, headers, cookies,
+middlewares, task and response object of a session need more CPU than all other steps of a write.
 """
 
 import asyncio
 import socket
 import time
-from collections.abc import AsyncGenerator
+from asyncio import sslproto
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from http import HTTPStatus
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import aiohttp
+from aiohttp.http import HttpProcessingError
+from yarl import URL
 
 from shop_operator.kubernetes.credentials import ConnectionInfo
 
 _TOKEN_LIFE: Final = 60.0
-_CONNECT_TIMEOUT: Final = 5.0
+_TIMEOUT: Final = aiohttp.ClientTimeout(total=None, sock_connect=5.0)
+
+# The size of the buffers of each connection. With asyncio's default of 256 KiB, those of the watches alone need 6 MB.
+sslproto.SSLProtocol.max_size = 32 * 1024
 
 
 class RequestObserver(Protocol):
@@ -33,8 +44,22 @@ class RequestObserver(Protocol):
         """Count a request without a response."""
 
 
+class Answer(NamedTuple):
+    """The response to a single request.
+
+    Attributes:
+        status: the HTTP status.
+        retry_after: the header Retry-After.
+        content: the body.
+    """
+
+    status: int
+    retry_after: str | None
+    content: aiohttp.StreamReader
+
+
 class Connection:
-    """One API server and the sessions that share its connections. Requires a running event loop.
+    """One API server and its connections. Requires a running event loop.
 
     Raises:
         NoCluster: the certificates cannot be used; the message says how to check them.
@@ -52,6 +77,11 @@ class Connection:
             limit=0, ssl=info.tls(), keepalive_timeout=60, socket_factory=_probed
         )
         self.session = self.new_session()
+        url, proxy = URL(self.server), URL(info.proxy_url) if info.proxy_url else None
+        # Names the API server to the connector, and has the headers of every request.
+        self._prototype = aiohttp.ClientRequest("GET", url, headers=self.session.headers, proxy=proxy)
+        # A proxy is sent the whole URL, unless the request is encrypted.
+        self._base = self.server if proxy and not self._prototype.is_ssl() else url.raw_path.rstrip("/")
 
     async def close(self) -> None:
         """Close the client's session and all connections."""
@@ -68,10 +98,52 @@ class Connection:
             connector=self._connector,
             connector_owner=False,
             headers=headers,
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_TIMEOUT),
+            timeout=_TIMEOUT,
             middlewares=(self._authenticate, self._count),
             proxy=self._info.proxy_url,
         )
+
+    @asynccontextmanager
+    async def exchange(
+        self, method: str, target: str, headers: Mapping[str, str], body: bytes = b""
+    ) -> AsyncIterator[Answer]:
+        """Send a request and receive the response.
+
+        Args:
+            method: the HTTP method.
+            target: the path and the query, encoded.
+            headers: the headers that not every request has.
+            body: the body.
+
+        Raises:
+            aiohttp.ClientError, OSError: no response came.
+        """
+        started = time.monotonic()
+        head = {**self._prototype.headers, **headers}
+        if self._token is not None:
+            head["Authorization"] = f"Bearer {await self._token.current()}"
+        if body:
+            head["Content-Length"] = str(len(body))
+        lines = "".join(f"{name}: {value}\r\n" for name, value in head.items())
+        sent = f"{method} {self._base}{target} HTTP/1.1\r\n{lines}\r\n".encode() + body
+        try:
+            used = await self._connector.connect(self._prototype, [], _TIMEOUT)
+            try:
+                answer = await _answered(used, sent)
+            except BaseException:
+                used.close()
+                raise
+        except (aiohttp.ClientError, OSError):
+            self._observer.unanswered(method)
+            raise
+        self._observe(method, answer.status, started)
+        try:
+            yield answer
+        finally:
+            if answer.content.is_eof():
+                used.release()
+            else:
+                used.close()
 
     async def _authenticate(
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
@@ -89,10 +161,33 @@ class Connection:
         except (aiohttp.ClientError, OSError):
             self._observer.unanswered(request.method)
             raise
-        self.answered = time.monotonic()
-        self._observer.request(request.method, response.status)
-        self._observer.answered(request.method, self.answered - started)
+        self._observe(request.method, response.status, started)
         return response
+
+    def _observe(self, method: str, status: int, started: float) -> None:
+        self.answered = time.monotonic()
+        self._observer.request(method, status)
+        self._observer.answered(method, self.answered - started)
+
+
+async def _answered(used: aiohttp.connector.Connection, request: bytes) -> Answer:
+    """Send a request over a connection and receive the status and the headers of the response.
+
+    Raises:
+        aiohttp.ClientError: the connection was lost, or the response is not HTTP.
+    """
+    protocol = used.protocol
+    if protocol is None or used.transport is None:
+        raise aiohttp.ServerDisconnectedError
+    protocol.set_response_params(auto_decompress=False)
+    used.transport.write(request)
+    while True:
+        try:
+            message, content = await protocol.read()
+        except HttpProcessingError as error:
+            raise aiohttp.ClientPayloadError(str(error)) from error
+        if message.code >= HTTPStatus.OK:
+            return Answer(message.code, message.headers.get("Retry-After"), content)
 
 
 async def lines(content: aiohttp.StreamReader) -> AsyncGenerator[bytes]:

@@ -11,9 +11,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-import aiohttp
-
 from shop_operator.kubernetes.client import Fence, Kube
+from shop_operator.kubernetes.connection import Connection
 from shop_operator.names import Key
 
 if TYPE_CHECKING:
@@ -75,9 +74,9 @@ class Tracing:
         self._provider = provider
         self._tracer = provider.get_tracer(SERVICE)
 
-    def kube(self, session: aiohttp.ClientSession, server: str, fence: Fence) -> Kube:
+    def kube(self, connection: Connection, fence: Fence) -> Kube:
         """A client with a span for each write of an object."""
-        return _TracedKube(session, server, fence, self._tracer)
+        return _TracedKube(connection, fence, self._tracer)
 
     def passes(self, passes: Passes) -> Passes:
         """Passes with a span each."""
@@ -102,8 +101,8 @@ class _TracedPasses:
 
 
 class _TracedKube(Kube):
-    def __init__(self, session: aiohttp.ClientSession, server: str, fence: Fence, tracer: "Tracer") -> None:
-        super().__init__(session, server, fence)
+    def __init__(self, connection: Connection, fence: Fence, tracer: "Tracer") -> None:
+        super().__init__(connection, fence)
         self._tracer = tracer
 
     async def apply(

@@ -441,7 +441,7 @@ async def watching(server: Server, sink: Sink) -> AsyncIterator[None]:
     app.router.add_get("/{path:.*}", server.answer)
     async with TestServer(app) as api:
         link = Connection(ConnectionInfo(server=str(api.make_url(""))), Metrics(lease="x"))
-        kube = Kube(link.session, link.server, lambda: 1.0)
+        kube = Kube(link, lambda: 1.0)
         lists = Comparison(kube, sink, "ShopService", None, resync=3600)
         watch = KopfWatch(
             link,

@@ -6,7 +6,6 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
-import aiohttp
 import orjson
 import pytest
 import yaml
@@ -30,6 +29,7 @@ from shop_operator.errors import (
 )
 from shop_operator.kubernetes.client import Kube, collection, encoded
 from shop_operator.objects.lenient import Unparsed
+from tests.operator.connections import connected
 
 ACCOUNT = {
     "apiVersion": "v1",
@@ -78,8 +78,8 @@ async def url(api: Scripted) -> AsyncIterator[str]:
 
 @pytest.fixture
 async def kube(url: str) -> AsyncIterator[Kube]:
-    async with aiohttp.ClientSession() as session:
-        yield Kube(session, url, lambda: 10.0)
+    async with connected(url) as connection:
+        yield Kube(connection, lambda: 10.0)
 
 
 def failure(code: int, message: str, **details: Any) -> dict[str, Any]:
@@ -223,8 +223,8 @@ async def test_given_a_busy_server_then_the_error_has_its_delay(
 
 
 async def test_given_a_server_that_does_not_respond_then_the_error_is_temporary(unused_tcp_port: int) -> None:
-    async with aiohttp.ClientSession() as session:
-        kube = Kube(session, f"http://127.0.0.1:{unused_tcp_port}", lambda: 10.0)
+    async with connected(f"http://127.0.0.1:{unused_tcp_port}") as connection:
+        kube = Kube(connection, lambda: 10.0)
 
         with pytest.raises(Unreachable, match="did not respond"):
             await kube.apply(ACCOUNT, uid=None)
@@ -247,8 +247,8 @@ async def test_given_one_hanging_request_then_the_api_server_counts_as_available
     app = web.Application()
     app.router.add_patch("/{path:.*}", hang)
     app.router.add_get("/{path:.*}", answer)
-    async with TestServer(app) as server, aiohttp.ClientSession() as session:
-        kube = Kube(session, str(server.make_url("")).rstrip("/"), lambda: 0.5)
+    async with TestServer(app) as server, connected(str(server.make_url(""))) as connection:
+        kube = Kube(connection, lambda: 0.5)
         # What was answered before says nothing.
         await kube.get("Service", "shop", "web")
         hanging = asyncio.create_task(kube.apply(ACCOUNT, uid="u1"))
@@ -264,8 +264,8 @@ async def test_given_one_hanging_request_then_the_api_server_counts_as_available
 
 
 async def test_given_no_lease_then_writes_are_refused_and_reads_go_on(api: Scripted, url: str) -> None:
-    async with aiohttp.ClientSession() as session:
-        kube = Kube(session, url, lambda: 0.0)
+    async with connected(url) as connection:
+        kube = Kube(connection, lambda: 0.0)
 
         with pytest.raises(
             NotLeader, match="Did not apply ServiceAccount web: this process does not hold the Lease any more"
@@ -502,9 +502,9 @@ async def test_given_a_watch_with_invalid_text_or_json_then_it_goes_on_after_tha
     assert {(each["kind"], each["metadata"]["name"]) for each in shown} == {("Service", "web")}
 
 
-async def test_given_events_of_any_length_and_chunking_when_a_watch_resumes_from_a_version_then_it_shows_them(
-    kube: Kube, url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_given_events_of_any_length_and_chunking_when_a_watch_resumes_from_a_version_then_it_shows_them() -> (
+    None
+):
     events: list[Any] = [
         {"type": "ADDED", "object": {"data": "x" * 300_000}},
         {"type": "BOOKMARK", "object": {"n": "é"}},
@@ -522,8 +522,8 @@ async def test_given_events_of_any_length_and_chunking_when_a_watch_resumes_from
 
     app = web.Application()
     app.router.add_get("/{path:.*}", stream)
-    async with TestServer(app) as server:
-        monkeypatch.setattr(kube, "_server", str(server.make_url("")).rstrip("/"))
+    async with TestServer(app) as server, connected(str(server.make_url(""))) as connection:
+        kube = Kube(connection, lambda: 10.0)
         shown = [each async for each in kube.watch("Service", "shop", 42)]
     assert shown == [{**each, "object": {**each["object"], "kind": "Service"}} for each in events]
 

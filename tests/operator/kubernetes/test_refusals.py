@@ -4,7 +4,6 @@ import logging
 from collections.abc import AsyncIterator
 from typing import Any
 
-import aiohttp
 import pytest
 
 from shop_operator.cache.store import Store
@@ -15,6 +14,7 @@ from shop_operator.names import Key
 from shop_operator.observability.metrics import Metrics
 from shop_operator.reconcile.queue import WorkQueue
 from tests.operator.clock import Clock
+from tests.operator.connections import connected
 from tests.operator.engine import Engine
 from tests.operator.kubernetes.test_client import ACCOUNT, Scripted, failure
 from tests.operator.kubernetes.test_client import api as api  # noqa: PLC0414  a fixture
@@ -37,8 +37,8 @@ ENDS = (
 
 @pytest.fixture
 async def kube(url: str) -> AsyncIterator[Kube]:
-    async with aiohttp.ClientSession() as session:
-        yield Kube(session, url, lambda: 10.0)
+    async with connected(url) as connection:
+        yield Kube(connection, lambda: 10.0)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
-import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
@@ -18,6 +17,7 @@ from shop_operator.kubernetes.client import Kube
 from shop_operator.names import Key
 from shop_operator.observability import tracing
 from tests.collector import Collector
+from tests.operator.connections import connected
 from tests.waiting import wait_for
 
 WEB = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"namespace": "a", "name": "web"}}
@@ -70,8 +70,8 @@ def described(span: ReadableSpan) -> tuple[str, bool, Any]:
 async def test_given_a_collector_when_a_pass_writes_then_its_writes_are_below_it_without_content_and_error_texts(
     traced: tracing.Tracing, spans: InMemorySpanExporter, url: str
 ) -> None:
-    async with aiohttp.ClientSession() as session:
-        passes = traced.passes(Pass(traced.kube(session, url, lambda: 10.0)))
+    async with connected(url) as connection:
+        passes = traced.passes(Pass(traced.kube(connection, lambda: 10.0)))
         with pytest.raises(OperatorError, match="secret") as refused:
             await passes.reconcile(KEY)
 
@@ -100,8 +100,8 @@ async def test_given_a_collector_when_the_operator_stops_then_its_last_spans_are
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
         started = tracing.start({"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url})
         assert started is not None
-        async with aiohttp.ClientSession() as session:
-            await started.kube(session, url, lambda: 10.0).apply(WEB, uid="1")
+        async with connected(url) as connection:
+            await started.kube(connection, lambda: 10.0).apply(WEB, uid="1")
         started.stop()
 
         (span,) = wait_for(lambda: collector.spans)
