@@ -9,6 +9,7 @@ from weakref import WeakSet
 import aiohttp
 from yarl import URL
 
+from shop_operator.kubernetes.client import METADATA_LIST
 from shop_operator.kubernetes.connection import lines
 
 
@@ -75,6 +76,9 @@ class KopfSession:
             answer = await self._exchange.list(target.path)
             if answer is not None:
                 return Answer(answer)
+            if "limit" in target.query:
+                # kopf uses only metadata of CustomResourceDefinitions and namespaces. All schemas of a cluster may need 100 MB.
+                options["headers"] = {**(options.get("headers") or {}), "Accept": METADATA_LIST}
         response = await self._session.request(method, url, **options)
         if reads and response.status == HTTPStatus.OK:
             self._exchange.requested(target.path, response if watches else None)

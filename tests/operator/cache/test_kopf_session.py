@@ -11,6 +11,7 @@ from aiohttp.test_utils import BaseTestServer, TestServer
 from yarl import URL
 
 from shop_operator.cache.kopf_session import Answer, KopfSession, Stream
+from shop_operator.kubernetes.client import METADATA_LIST
 from shop_operator.kubernetes.connection import Connection
 from shop_operator.kubernetes.credentials import ConnectionInfo
 from shop_operator.observability.metrics import Metrics
@@ -42,10 +43,10 @@ class AsItIs:
 
 @pytest.fixture
 async def server() -> AsyncIterator[TestServer]:
-    """Answers with the Authorization header of the request."""
+    """Answers with headers of the request."""
 
     async def echo(request: web.Request) -> web.Response:
-        return web.json_response({"auth": request.headers.get("Authorization")})
+        return web.json_response({each: request.headers.get(each) for each in ("Authorization", "Accept")})
 
     app = web.Application()
     app.router.add_get("/{path:.*}", echo)
@@ -70,7 +71,10 @@ async def test_given_a_session_of_kopf_when_it_is_closed_then_other_sessions_sta
     connection, exchange = connected(server), AsItIs()
     theirs = KopfSession(connection.new_session(), exchange)
 
-    assert await get(theirs, server, f"{DEPLOYMENTS}?limit=500") == {"auth": "Bearer t"}
+    assert await get(theirs, server, f"{DEPLOYMENTS}?limit=500") == {
+        "Authorization": "Bearer t",
+        "Accept": METADATA_LIST,
+    }
     await get(theirs, server, f"{DEPLOYMENTS}?watch=true")
     await theirs.close()
     assert theirs.closed
@@ -97,7 +101,10 @@ async def test_given_an_exchange_with_its_own_list_then_kopf_lists_without_a_req
     assert await response.json() == {"items": ["own"]}
     assert exchange.read == []
 
-    assert await get(theirs, server, f"{DEPLOYMENTS}?watch=true") == {"auth": "Bearer t"}
+    assert await get(theirs, server, f"{DEPLOYMENTS}?watch=true") == {
+        "Authorization": "Bearer t",
+        "Accept": "application/json",
+    }
     await theirs.close()
     await connection.close()
 
