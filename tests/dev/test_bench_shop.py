@@ -4,6 +4,7 @@ import gzip
 import json
 from argparse import ArgumentTypeError
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
 
@@ -12,9 +13,11 @@ import pytest
 
 from shopdev.bench.shop.calls import Call, Message, call_of, counted, is_empty_poll, structured
 from shopdev.bench.shop.cli import parsed, sections_of
+from shopdev.bench.shop.consumers import Step, Used, due, growth, percentiles
 from shopdev.bench.shop.search import batches
 from shopdev.bench.shop.sink import spans
 from shopdev.bench.shop.telemetry import series
+from shopdev.bench.shop.where import FIRST, START, Spent, rows_of, samples, stages_of
 from shopdev.bench.shop.wire import Recorder, Repeater
 
 OK = Message("HTTP/1.1 200 OK", {"content-type": "application/x-amz-json-1.0"}, b"{}")
@@ -174,3 +177,84 @@ def test_given_a_recorder_when_calls_pass_through_it_then_a_repeater_gives_the_s
     assert passed == [{"a": 1}] * 2
     assert [json.loads(json.dumps(dict(call.parameters))) for call in recorder.calls] == [{"n": 0}, {"n": 1}]
     assert repeated == [{"a": 1}] * 3
+
+
+def step(rate: float, emulator: float, machine: float, replicas: int = 1) -> Step:
+    """A step of ten seconds on two processors."""
+    return Step(replicas, int(rate * 10), 10, Used(5, emulator * 10, 1, machine * 10), 2)
+
+
+@pytest.mark.parametrize(
+    ("emulator", "machine", "expected"),
+    [
+        (0.95, 1.9, "the emulator, which uses one processor"),
+        (0.5, 1.9, "the processors"),
+        (0.5, 1.2, "the consumers, which wait"),
+    ],
+)
+def test_given_the_used_processors_then_a_step_names_its_limit(
+    emulator: float, machine: float, expected: str
+) -> None:
+    assert step(10, emulator, machine).limit == expected
+
+
+@pytest.mark.parametrize(
+    ("rate", "machine", "met"), [(20, 1.2, "must"), (11, 1.9, "must"), (11, 1.2, "MISSED")]
+)
+def test_given_twice_as_many_consumers_then_the_throughput_grows_unless_something_else_limits_it(
+    rate: float, machine: float, met: str
+) -> None:
+    row = growth(step(10, 0.5, 1.2), step(rate, 0.5, machine, replicas=2))
+
+    assert row[0] == "throughput with 2 ÷ 1 processes of each consumer"
+    assert row[-1] == met
+
+
+def test_given_an_open_load_then_its_requests_are_due_in_order_at_its_rate() -> None:
+    times = due(5.0, 1000)
+
+    assert times == sorted(times) == due(5.0, 1000)
+    assert 160 < times[-1] < 240
+
+
+def test_given_durations_then_their_percentiles_are_shown() -> None:
+    assert percentiles([float(value) for value in range(1, 101)], "ms") == "51, 96, 100 ms"
+
+
+def test_given_the_history_of_a_workflow_then_the_stages_add_up_to_the_time_until_the_order_was_completed() -> (
+    None
+):
+    at = datetime(2026, 11, 1, tzinfo=UTC)
+
+    def event(kind: str, milliseconds: int, name: str = "") -> dict[str, object]:
+        moment = {"type": kind, "timestamp": at + timedelta(milliseconds=milliseconds)}
+        return {**moment, "stateEnteredEventDetails": {"name": name}} if name else moment
+
+    stages = stages_of(
+        at,
+        [
+            event("ExecutionStarted", 10),
+            event("PassStateEntered", 15, "NothingToUndo"),
+            event("TaskStateEntered", 30, "ReserveStock"),
+            event("TaskStateExited", 60),
+            event("TaskStateEntered", 60, "CheckOrder"),
+            event("TaskStateExited", 100),
+            event("ExecutionSucceeded", 110),
+        ],
+    )
+
+    assert stages == {START: 10, FIRST: 20, "ReserveStock": 30, "CheckOrder": 40}
+    assert list(rows_of([stages], {"CheckOrder": Spent(5, 15)})) == [
+        (START, "10 ms", "10%", "", "", "10 ms"),
+        (FIRST, "20 ms", "20%", "", "", "20 ms"),
+        ("ReserveStock", "30 ms", "30%", "", "", "30 ms"),
+        ("CheckOrder", "40 ms", "40%", "5 ms", "15 ms", "20 ms"),
+        ("sum", "100 ms", "100%", "", "", ""),
+    ]
+
+
+def test_given_metrics_then_the_samples_with_a_label_are_added() -> None:
+    text = '# HELP a b\na_sum{queue="x-tasks"} 1.5\na_sum{queue="y-tasks"} 2\na_sum{queue="x-facts"} 4\nb_sum 8\n'
+
+    assert samples(text, "a_sum", "-tasks") == 3.5
+    assert samples(text, "b_sum", "") == 8

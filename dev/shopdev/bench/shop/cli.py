@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Final
 
-from shopdev.bench.shop import search, sections, telemetry
+from shopdev.bench.shop import consumers, search, sections, telemetry, where
 from shopdev.bench.shop.rig import Measured, running
 from shopdev.bench.shop.sections import Sizes
 from shopdev.console import CommandError, say_aside
@@ -23,15 +23,19 @@ TITLES: Final[Mapping[str, str]] = {
     "orders": "POST /orders",
     "products": "GET /products/{sku}",
     "whole": "A whole order",
+    "where": "Where the time of an order goes",
     "search": "Search",
     "consumers": "Several consumers",
     "telemetry": "Telemetry",
 }
+SINGLE: Final = 20
+"""Orders that are placed one after another on an idle system."""
 QUIET: Final[Mapping[str, Callable[[Measured, Sizes], str]]] = {
     "orders": sections.orders,
     "products": sections.products,
+    "where": lambda shop, _: where.where(shop, SINGLE),
     "search": search.search,
-    "consumers": sections.consumers,
+    "consumers": consumers.consumers,
 }
 """The sections that measure a shop without traces."""
 

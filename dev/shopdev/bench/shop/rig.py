@@ -95,6 +95,16 @@ class Measured:
         Raises:
             ProcessError: an order is not shipped in time.
         """
+        return [_seconds(row) for row in self.ended(orders, deadline)]
+
+    def ended(
+        self, orders: Sequence[str], deadline: float = DEADLINE, pause: float = 0.1
+    ) -> list[Mapping[str, Any]]:
+        """Wait until all orders are shipped, as `shipped`. Returns their rows in DynamoDB.
+
+        Raises:
+            ProcessError: an order is not shipped in time.
+        """
         end = time.monotonic() + deadline
         rows: list[Mapping[str, Any]] = []
         left = list(orders)
@@ -103,11 +113,11 @@ class Measured:
             done = [each for each in left if found.get(each, {}).get("state", {}).get("S") == "SHIPPED"]
             rows += [found[each] for each in done]
             left = [each for each in left if each not in set(done)]
-            if not done:
+            if left:
                 if time.monotonic() > end:
                     raise ProcessError(f"{len(left)} of {len(orders)} orders were not shipped in time")
-                time.sleep(0.1)
-        return [_seconds(row) for row in rows]
+                time.sleep(pause)
+        return rows
 
     def close(self) -> None:
         """Close the connections."""
@@ -175,7 +185,12 @@ def group(pid: int) -> list[int]:
 
 def group_cpu(pid: int) -> float:
     """The CPU seconds of a process group so far, including children that ended and were waited for."""
-    return sum(sum(map(int, _stat(Path(f"/proc/{each}"))[11:15])) for each in group(pid)) / _TICKS
+    return sum(map(process_cpu, group(pid)))
+
+
+def process_cpu(pid: int) -> float:
+    """The CPU seconds of a process so far, including children that ended and were waited for."""
+    return sum(map(int, _stat(Path(f"/proc/{pid}"))[11:15])) / _TICKS
 
 
 def resident(pid: int) -> float:
