@@ -127,6 +127,7 @@ class _Connection:
     keep: bool = False
     # The share of this connection in `held_bytes`, including the request that is being handled.
     held: int = 0
+    is_watched: bool = False
 
 
 class Front:
@@ -299,7 +300,7 @@ class Front:
     # ---- actions
     def _wait_for_request(self, connection: _Connection) -> None:
         self._reading[connection] = None
-        self._selector.register(connection.sock, selectors.EVENT_READ, partial(self._on_bytes, connection))
+        self._watch(connection, selectors.EVENT_READ, self._on_bytes)
 
     def _advance(self, connection: _Connection) -> None:
         """Handles the received request if it is complete."""
@@ -331,8 +332,10 @@ class Front:
         connection.deadline = time.monotonic() + self._limits.answer_seconds
         self._hold(connection, len(answer.content))
         self._sending[connection] = None
-        self._selector.register(connection.sock, selectors.EVENT_WRITE, partial(self._on_room, connection))
         self._on_room(connection)
+        # Most responses fit into the buffer of the socket, and are sent by now.
+        if connection.unsent and connection in self._sending and not connection.is_watched:
+            self._watch(connection, selectors.EVENT_WRITE, self._on_room)
 
     def _is_sent(self, connection: _Connection) -> bool:
         """Sends as much as the client accepts. Returns whether this was everything. Drops a connection that fails."""
@@ -356,7 +359,7 @@ class Front:
         # By default, the kernel would keep megabytes for a client that reads nothing.
         with contextlib.suppress(OSError):
             connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, LARGEST_BACKLOG // 2)
-        self._selector.register(connection.sock, selectors.EVENT_READ, partial(self._on_stream, connection))
+        self._watch(connection, selectors.EVENT_READ, self._on_stream)
         opened.stream.begin(partial(self._tell_written, connection))
         if self._stopping:
             opened.stream.end()
@@ -397,7 +400,7 @@ class Front:
             self._drop(connection)
             return
         self._sending[connection] = None
-        self._selector.register(connection.sock, selectors.EVENT_READ, partial(self._discard, connection))
+        self._watch(connection, selectors.EVENT_READ, self._discard)
 
     def _discard(self, connection: _Connection) -> None:
         try:
@@ -457,10 +460,14 @@ class Front:
         stream = self._streaming.pop(connection, None)
         if stream is not None:
             stream.close()
-        with contextlib.suppress(
-            KeyError, ValueError
-        ):  # a connection whose request is being handled is not registered
+        if connection.is_watched:
+            connection.is_watched = False
             self._selector.unregister(connection.sock)
+
+    def _watch(self, connection: _Connection, events: int, handle: "Callable[[_Connection], None]") -> None:
+        """Handles events of a connection until `_forget`."""
+        connection.is_watched = True
+        self._selector.register(connection.sock, events, partial(handle, connection))
 
     def _drop(self, connection: _Connection) -> None:
         self._forget(connection)
