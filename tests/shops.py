@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+from shopdev.cloudformation import stacks
 from shopdev.lambdas import build
 from shopdev.processes.emulator import Emulator
 from shopdev.processes.process import Sink
@@ -54,7 +55,7 @@ def own_shop(
     """
     build.build(lambda line: sink("build", line))
     with running_emulator(sink, emulator) as own:
-        shop = Shop(own, sink, prefix=prefix, functions=True, parameters=parameters)
+        shop = Shop(own, sink, prefix=prefix, stack_names=stacks.STACKS, parameters=parameters)
         try:
             yield shop
         finally:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from services.common.aws import clients
+from services.common.aws import clients, faults
 from services.common.aws.idempotency import DynamoIdempotency
 from services.common.aws.outbox import DynamoOutbox
 from services.common.aws.vault import DynamoVault
@@ -56,12 +56,14 @@ def create_app() -> "Flask":
     from services.common.aws.discovery import resolver  # noqa: PLC0415 - as below
     from services.common.http import auth, beside, dead_letters  # noqa: PLC0415 - as below
     from services.order import api  # noqa: PLC0415 - the consumer and the relay need no web framework
+    from services.order import faults as faults_api  # noqa: PLC0415 - as above
     from services.order.related_resources import HttpRelatedResources  # noqa: PLC0415 - as above
     from services.order.senders import own_relay  # noqa: PLC0415 - as above
 
     settings = Settings.load()
     logs.configure(settings.service, settings.log_level)
     stored = storage(settings)
+    switchboard = faults.switchboard(settings)
     related_resources = HttpRelatedResources(
         {
             "payment": (resolver(settings.payment_url, settings), "/payments"),
@@ -77,7 +79,10 @@ def create_app() -> "Flask":
         related_resources,
         stored.findings,
         auth.verifier(),
-        [dead_letters.blueprint(settings.service, place)],
+        [
+            dead_letters.blueprint(settings.service, place),
+            *([] if switchboard is None else [faults_api.create(switchboard)]),
+        ],
     )
     beside.add(created, own_relay(settings, stored.outbox))
     return created

@@ -3,8 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from services.common.aws import clients
-from services.common.aws.sns import SnsPublisher
+from services.common.aws import clients, faults
 from services.common.messaging.events import Publisher
 from services.common.messaging.outbox import FACT, Outbox
 from services.common.messaging.relay import Relay, Sender, publishing
@@ -31,7 +30,7 @@ def senders(workflow: Workflow, publisher: Publisher) -> dict[str, Sender]:
 def of(settings: Settings) -> dict[str, Sender]:
     """The handlers of outbox messages on AWS, by kind."""
     workflow = StepFunctionsWorkflow(clients.client("stepfunctions", settings), settings.state_machine_arn)
-    return senders(workflow, SnsPublisher(clients.client("sns", settings), settings.events_topic_arn))
+    return senders(workflow, faults.publisher(settings))
 
 
 def own_relay(settings: Settings, outbox: Outbox) -> Relay:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from services.common.aws import clients
+from services.common.aws import clients, faults
 from services.common.aws.ledger import DynamoLedger
 from services.common.aws.outbox import DynamoOutbox
 from services.common.aws.vault import DynamoVault
@@ -36,7 +36,9 @@ def dependencies(settings: Settings) -> Dependencies:
     tokens = DynamoVault(client, settings.tokens_table)
     return Dependencies(
         payments=DynamoPayments(client, settings.table, outbox, tokens),
-        provider=sandbox(DynamoLedger(client, settings.table), settings.provider_seconds),
+        provider=sandbox(
+            DynamoLedger(client, settings.table), settings.provider_seconds, faults.faults(settings)
+        ),
         outbox=outbox,
         tokens=tokens,
     )

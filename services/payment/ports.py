@@ -21,7 +21,7 @@ class Unreachable(Unanswered):
 
 
 class NotAsked(Unanswered):
-    """The provider was not called, because too many earlier calls failed."""
+    """The provider was not called: it cannot be reached, or too many earlier calls failed."""
 
 
 class Payments(Protocol):

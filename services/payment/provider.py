@@ -14,12 +14,14 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Any, TypeVar
 
+from services.common.faults.switches import Faults
 from services.common.runtime.breaker import CallFailed, CircuitOpen, Guard, Limits
 from services.common.values import clock
 from services.common.values.clock import Clock
 from services.common.values.ledger import Ledger
 from services.common.values.money import Money
 from services.payment.domain import Charge
+from services.payment.faults import FaultyProvider
 from services.payment.ports import Declined, KeyClosed, NotAsked, Provider, Unreachable
 
 Answer = TypeVar("Answer")
@@ -117,9 +119,18 @@ class Sandbox:
         return _charge(before or entry)
 
 
-def sandbox(ledger: Ledger, deadline: float) -> Provider:
-    """The guarded sandbox. `deadline`: seconds per attempt."""
-    return GuardedProvider(Sandbox(ledger), Limits(deadline=deadline, longest_pause=0.5))
+def sandbox(ledger: Ledger, deadline: float, faults: Faults | None = None) -> Provider:
+    """The guarded sandbox.
+
+    Args:
+        ledger: ledger of its charges and refunds.
+        deadline: seconds per attempt.
+        faults: faults that a visitor of the demo switches on; None if there is no switchboard.
+    """
+    provider: Provider = Sandbox(ledger)
+    if faults is not None:
+        provider = FaultyProvider(provider, faults)
+    return GuardedProvider(provider, Limits(deadline=deadline, longest_pause=0.5))
 
 
 def _charge(entry: Mapping[str, Any]) -> Charge:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from services.common.aws import clients
+from services.common.aws import clients, faults
 from services.common.aws.ledger import DynamoLedger
 from services.common.aws.outbox import DynamoOutbox
 from services.common.messaging.dlq.sqs import connecting
@@ -33,7 +33,9 @@ def dependencies(settings: Settings) -> Dependencies:
     outbox = DynamoOutbox(client, settings.table)
     return Dependencies(
         shipments=DynamoShipments(client, settings.table, outbox),
-        carrier=sandbox(DynamoLedger(client, settings.table), settings.carrier_seconds),
+        carrier=sandbox(
+            DynamoLedger(client, settings.table), settings.carrier_seconds, faults.faults(settings)
+        ),
         outbox=outbox,
     )
 

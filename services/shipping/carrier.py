@@ -12,11 +12,13 @@ from collections.abc import Callable
 from hashlib import sha256
 from typing import TypeVar
 
+from services.common.faults.switches import Faults
 from services.common.runtime.breaker import CallFailed, Guard, Limits
 from services.common.values import clock
 from services.common.values.clock import Clock
 from services.common.values.ledger import Ledger
 from services.shipping.domain import Booking, Parcel
+from services.shipping.faults import FaultyCarrier
 from services.shipping.ports import Carrier, CarrierDown, KeyClosed, Refused
 
 Answer = TypeVar("Answer")
@@ -92,9 +94,18 @@ class Sandbox:
         return Booking(kept["tracking_number"], clock.parse(kept["booked_at"]))
 
 
-def sandbox(ledger: Ledger, deadline: float) -> Carrier:
-    """The guarded sandbox. `deadline`: seconds per attempt."""
-    return GuardedCarrier(Sandbox(ledger), Limits(deadline=deadline, longest_pause=0.5))
+def sandbox(ledger: Ledger, deadline: float, faults: Faults | None = None) -> Carrier:
+    """The guarded sandbox.
+
+    Args:
+        ledger: ledger of its bookings and cancellations.
+        deadline: seconds per attempt.
+        faults: faults that a visitor of the demo switches on; None if there is no switchboard.
+    """
+    carrier: Carrier = Sandbox(ledger)
+    if faults is not None:
+        carrier = FaultyCarrier(carrier, faults)
+    return GuardedCarrier(carrier, Limits(deadline=deadline, longest_pause=0.5))
 
 
 def _tracking_number(key: str) -> str:

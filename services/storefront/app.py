@@ -6,7 +6,7 @@ from services.common.telemetry import logs
 from services.storefront.cognito import CognitoSignIn
 from services.storefront.config import Settings
 from services.storefront.pages import site
-from services.storefront.shop_api import ApiCatalog, ApiOrders
+from services.storefront.shop_api import ApiCatalog, ApiFaults, ApiOrders
 
 
 def create_app() -> Flask:
@@ -31,4 +31,5 @@ def create_app() -> Flask:
         ApiCatalog(settings.api_url, settings.api_seconds),
         ApiOrders(settings.api_url, settings.api_seconds),
         sign_in,
+        ApiFaults(settings.faults_url, settings.api_seconds) if settings.faults_url else None,
     )

@@ -43,6 +43,12 @@ class Settings(Environment):
         description="whether a proxy in front passes on complete responses only, as API Gateway does; a stream of events then ends "
         "with each event, and the browser opens another one",
     )
+    faults_url: str | None = Field(
+        None,
+        pattern=r"^https?://[^\s?#]+$",
+        description="base URL of the order service of a demo, which has the fault switchboard; leave it unset to have no page "
+        "of faults",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="minimum level to log"
     )

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from services.common.faults.switches import Fault
 from services.common.values.errors import Conflict, RuleBroken
 from services.common.values.money import Money
 from services.storefront.domain import (
@@ -98,6 +99,22 @@ class Orders(Protocol):
             NotFound: it does not exist, or the customer may not see it.
             TooLateToCancel: it is being shipped, or has ended.
         """
+
+
+class Switches(Protocol):
+    """The fault switchboard of a demo. Every method raises `Unavailable` if it does not respond, and the others `SignedOut`."""
+
+    def on(self) -> frozenset[Fault]:
+        """The faults that are on."""
+
+    def turn_on(self, token: str, fault: Fault) -> None:
+        """Switches a fault on. Has no effect if it is on."""
+
+    def turn_off(self, token: str, fault: Fault) -> None:
+        """Switches a fault off. Has no effect if it is off."""
+
+    def undo_all(self, token: str) -> None:
+        """Switches all faults off."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from urllib.parse import quote, urlencode
 import httpx
 import orjson
 
+from services.common.faults.switches import Fault
 from services.common.http import outgoing
 from services.common.telemetry import logs
 from services.common.values.errors import NotFound, RuleBroken, Unavailable
@@ -54,7 +55,11 @@ class _Api:
 
     def get(self, path: str, token: str = "") -> tuple[int, Document]:
         """The status and the document of a resource."""
-        return self._send("GET", path, _authorization(token))
+        return self.send("GET", path, token)
+
+    def send(self, method: str, path: str, token: str) -> tuple[int, Document]:
+        """The status and the document of the response to a request without content."""
+        return self._send(method, path, _authorization(token))
 
     def post(
         self, path: str, token: str, body: Document | None = None, key: str | None = None
@@ -214,6 +219,39 @@ class ApiOrders:
         if status == HTTPStatus.CONFLICT:
             raise TooLateToCancel("the order can no longer be cancelled")
         _read(answer, status, lambda: None, HTTPStatus.ACCEPTED)
+
+
+class ApiFaults:
+    """The fault switchboard, as `ports.Switches`, from the API of the order service.
+
+    Args:
+        url: base URL of the order service.
+        timeout: seconds within which a response must be complete.
+    """
+
+    def __init__(self, url: str, timeout: float) -> None:
+        self._api = _Api(url, timeout)
+
+    def on(self) -> frozenset[Fault]:
+        """As `ports.Switches.on`. Faults of another version are ignored."""
+        return self._read(*self._api.get("/faults"))
+
+    def turn_on(self, token: str, fault: Fault) -> None:
+        """As `ports.Switches.turn_on`."""
+        self._read(*self._api.send("PUT", f"/faults/{fault}", token))
+
+    def turn_off(self, token: str, fault: Fault) -> None:
+        """As `ports.Switches.turn_off`."""
+        self._read(*self._api.send("DELETE", f"/faults/{fault}", token))
+
+    def undo_all(self, token: str) -> None:
+        """As `ports.Switches.undo_all`."""
+        self._read(*self._api.send("DELETE", "/faults", token))
+
+    @staticmethod
+    def _read(status: int, found: Document) -> frozenset[Fault]:
+        on = _read(found, status, lambda: {str(each["key"]) for each in found["items"] if each["on"]})
+        return frozenset(fault for fault in Fault if fault.value in on)
 
 
 def _authorization(token: str) -> dict[str, str]:

@@ -252,6 +252,20 @@ def test_given_any_environment_then_the_storefront_reads_the_keys_of_its_cookies
     assert not [entry for entry in spec["env"] if "valueFrom" in entry]
 
 
+@pytest.mark.parametrize(("files", "url"), [((), None), (LOCAL, "http://order:8080"), (EKS, None)])
+def test_given_any_environment_but_a_demo_then_no_process_knows_the_fault_switchboard(
+    helm: Helm, files: tuple[str, ...], url: str | None
+) -> None:
+    specs = _specs(_render(helm, files=files))
+
+    assert _env(specs["storefront"]["env"]).get("FAULTS_URL") == url
+    assert not [name for name, spec in specs.items() if "FAULTS_TABLE" in _env(spec["env"])]
+    assert "/faults" not in [route["path"] for spec in specs.values() for route in spec["routes"]]
+    admitted = specs["order"]["networkPolicy"]["ingress"][0]["from"]
+    storefront = {"podSelector": {"matchLabels": {"shopservice.dev/name": "storefront"}}}
+    assert (storefront in admitted) == (url is not None)
+
+
 def test_given_no_secret_when_the_chart_is_installed_then_it_creates_keys_that_the_storefront_accepts(
     helm: Helm,
 ) -> None:
@@ -310,9 +324,11 @@ def test_given_any_environment_then_network_policies_allow_exactly_the_calls_bet
 
     # In a VPC the pods have its addresses too.
     by_order = {edge} if files == EKS else {edge, ("order", 8080)}
+    # The page of faults in a demo.
+    by_storefront = {("storefront", 8080)} if files == LOCAL else set()
     assert callers == {
         "product": {edge},
-        "order": {edge},
+        "order": {edge} | by_storefront,
         "payment": by_order,
         "shipping": by_order,
         "storefront": {edge},
@@ -320,8 +336,8 @@ def test_given_any_environment_then_network_policies_allow_exactly_the_calls_bet
     assert called == {
         **dict.fromkeys(SERVICES, aws),
         "order": {*aws, ("payment shipping", 8080)},
-        # The pages have no AWS permissions, and call no service except through the API.
-        "storefront": aws - {POD_IDENTITY},
+        # The pages have no AWS permissions, and call no service except through the API, or for faults.
+        "storefront": (aws - {POD_IDENTITY}) | ({("order", 8080)} if files == LOCAL else set()),
     }
 
 

@@ -6,12 +6,14 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from services.common.faults.switches import Fault
 from services.common.http.idempotency import KEPT, Answer, KeyedRequest, KeyReused, KeyTaken
 from services.common.messaging.events import Event
 from services.common.messaging.outbox import CLAIM_LASTS, NO_CLAIM_ENDS_AFTER, OutboxRecord
 from services.common.messaging.tasks import TaskGone
 from services.common.values import clock, ids
 from services.common.values.clock import Clock
+from services.common.values.errors import Unavailable
 
 
 class MemoryOutbox:
@@ -137,3 +139,32 @@ class MemoryLedger:
     def count(self, key: str) -> int:
         self._tries[key] += 1
         return self._tries[key]
+
+
+class MemorySwitchboard:
+    """As `switches.Switchboard`, and as `switches.Faults`. `reads` counts the reads; `down` makes it unavailable."""
+
+    def __init__(self, *on: Fault) -> None:
+        self._on = set(on)
+        self.reads = 0
+        self.down = False
+
+    def on(self) -> frozenset[Fault]:
+        self._reach()
+        self.reads += 1
+        return frozenset(self._on)
+
+    def is_on(self, fault: Fault) -> bool:
+        return fault in self._on
+
+    def turn_on(self, fault: Fault) -> None:
+        self._reach()
+        self._on.add(fault)
+
+    def turn_off(self, *faults: Fault) -> None:
+        self._reach()
+        self._on.difference_update(faults)
+
+    def _reach(self) -> None:
+        if self.down:
+            raise Unavailable("down")

@@ -109,8 +109,12 @@ def _waves(
         say(
             f"{prefix}-{stack} skipped: run `dev/aws deploy {stack} --set {waiting[stack]}` when the value is known"
         )
+    if stacks.FAULTS in chosen and not account.local:
+        raise AwsError(
+            f"{prefix}-{stacks.FAULTS} is for a demo: faults can be switched on in the emulator only, not on AWS"
+        )
     wanted = chosen or [stack for stack in stacks.of_the_shop(local=account.local) if stack not in waiting]
-    waves = [[stack for stack in wave if stack in wanted] for wave in (*stacks.WAVES, *stacks.PLATFORM)]
+    waves = [[stack for stack in wave if stack in wanted] for wave in stacks.ALL_WAVES]
     return [wave for wave in waves if wave]
 
 

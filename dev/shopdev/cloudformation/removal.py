@@ -61,7 +61,7 @@ def delete(account: Account, prefix: str, chosen: Sequence[str], say: Say) -> No
         else:
             failed[name] = _not_deleted(account, prefix, name, state, existing)
 
-    waves = [[stack for stack in wave if stack in existing] for wave in (*stacks.WAVES, *stacks.PLATFORM)]
+    waves = [[stack for stack in wave if stack in existing] for wave in stacks.ALL_WAVES]
     for wave in reversed(waves):
         running: Running = {}
         with naming(running):

@@ -32,7 +32,11 @@ PLATFORM = (
     ("eks", "ecs", "reconciler", "slo", "tracing"),
     ("collector", "pipeline", "ecs-storefront"),
 )
-ALL = STACKS + tuple(stack for wave in PLATFORM for stack in wave)
+# The stack of the fault switchboard. It exists in the emulator only.
+FAULTS = "faults"
+# All stacks, in the order of their deployment.
+ALL_WAVES = (*WAVES, (FAULTS,), *PLATFORM)
+ALL = tuple(stack for wave in ALL_WAVES for stack in wave)
 # The stacks that are deployed to AWS by default. On AWS the reconciler is a function; with the emulator, a CronJob of charts/shop.
 ON_AWS = (*STACKS, "reconciler", "slo", "tracing")
 # The topic of the alarms; without it they are not sent.
@@ -109,7 +113,7 @@ def _written_out(resources: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 def of_the_shop(*, local: bool) -> tuple[str, ...]:
     """The stacks that are deployed unless others are named, to the emulator or to AWS."""
-    return STACKS if local else ON_AWS
+    return (*STACKS, FAULTS) if local else ON_AWS
 
 
 def waiting(values: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
@@ -139,8 +143,8 @@ def environment(service: str, outputs: Outputs, endpoint: str | None = None) -> 
     """The environment that the outputs of the stacks give to the processes of a service.
 
     It contains the outputs of the service's own stack, except for ARNs, which are for other stacks and for roles; its topic; the
-    trusted issuer of tokens; the table of payment tokens; and, for the order service, its workflow. `TasksQueueUrl` becomes
-    `TASKS_QUEUE_URL`.
+    trusted issuer of tokens; the table of payment tokens; for the order service, its workflow; and in a demo, the table of the
+    fault switchboard. `TasksQueueUrl` becomes `TASKS_QUEUE_URL`.
 
     Args:
         service: one of SERVICES.
@@ -156,6 +160,8 @@ def environment(service: str, outputs: Outputs, endpoint: str | None = None) -> 
         shared["TokensTable"] = outputs["tokens"]["Table"]
     if service == "order":
         shared["StateMachineArn"] = outputs["saga"]["StateMachineArn"]
+    if FAULTS in outputs:
+        shared["FaultsTable"] = outputs[FAULTS]["Table"]
     found = {_upper_snake(name): value for name, value in (own | shared).items()}
     return dict(
         sorted((found | trust(outputs["identity"], endpoint) | dict(SETTINGS.get(service, {}))).items())

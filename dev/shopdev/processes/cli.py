@@ -22,7 +22,7 @@ from shopdev.processes import imports
 from shopdev.processes.emulator import Emulator
 from shopdev.processes.log import Log
 from shopdev.processes.process import ProcessError
-from shopdev.processes.shop import Shop, entries_of
+from shopdev.processes.shop import WITH_FAULTS, Shop, entries_of
 
 LOOK_EVERY_MS = 200
 
@@ -123,6 +123,7 @@ def welcome(shop: Shop, log: Log, file: Path, seconds: float) -> None:
     log.say(
         f"  AWS       {shop.emulator.endpoint}          AWS_ENDPOINT_URL={shop.emulator.endpoint} dev/aws status"
     )
+    log.say(f"  faults    {shop.pages_url}/faults          break the shop, and watch it heal")
     log.say("  load      make load, in another terminal")
     log.say("A change under services/ restarts the processes that use the file. Ctrl-C stops everything.")
     log.say(f"\nOpen the storefront in a browser: {shop.pages_url}")
@@ -151,12 +152,12 @@ def main() -> int:
     api_ports = {
         service: preferred_port(chosen.port + number) for number, service in enumerate(SERVICES, start=1)
     }
-    shop = Shop(emulator, log.line, port=preferred_port(chosen.port), api_ports=api_ports)
+    shop = Shop(
+        emulator, log.line, port=preferred_port(chosen.port), api_ports=api_ports, stack_names=WITH_FAULTS
+    )
     shop.add_pages(preferred_port(chosen.port + len(SERVICES) + 1))
     sign_in = ROOT / ".dev" / f"shop-{shop.edge.port}.env"
-    log.say(
-        f"Starting the emulator, {len(stacks.WITHOUT_FUNCTIONS)} stacks and eleven processes (about 5 s)…"
-    )
+    log.say(f"Starting the emulator, {len(shop.stack_names)} stacks and eleven processes (about 5 s)…")
     try:
         changes = watched()
         emulator.start()

@@ -23,6 +23,8 @@ from shopdev.processes.emulator import Emulator
 from shopdev.processes.process import Process, ProcessError, Sink
 
 READY_WITHIN = 60.0
+# The stacks of a shop with the fault switchboard.
+WITH_FAULTS = (*stacks.WITHOUT_FUNCTIONS, stacks.FAULTS)
 # The modules that the web server of an API imports for its configuration.
 WEB_SERVER = ("services.common.http.gunicorn", "services.common.http.gunicorn_worker")
 WORKERS: Mapping[str, Sequence[str]] = {
@@ -72,7 +74,7 @@ class Shop:
         api_ports: service -> port of its API; by default, free ones.
         environment: additional environment of every process of the services.
         parameters: parameters of the stacks.
-        functions: whether to deploy the functions, which `make functions` builds.
+        stack_names: stacks to deploy. Those with functions need the code that `make functions` builds.
     """
 
     def __init__(
@@ -85,7 +87,7 @@ class Shop:
         api_ports: Mapping[str, int] | None = None,
         environment: Mapping[str, str] | None = None,
         parameters: Mapping[str, str] | None = None,
-        functions: bool = False,
+        stack_names: Sequence[str] = stacks.WITHOUT_FUNCTIONS,
     ) -> None:
         self.emulator = emulator
         self.prefix = prefix
@@ -93,7 +95,7 @@ class Shop:
         self._folder = tempfile.TemporaryDirectory(prefix="shop-", ignore_cleanup_errors=True)
         self._environment = dict(environment or {})
         self._parameters = {**(parameters or {})}
-        self._functions = functions
+        self.stack_names = tuple(stack_names)
         self._session_key = secrets.token_urlsafe(32)
         ports = api_ports or {service: free_port() for service in SERVICES}
         self.programs = {program.name: program for program in _programs(ports)}
@@ -167,9 +169,11 @@ class Shop:
         }
 
     def _of_pages(self) -> dict[str, str]:
-        """The settings of the storefront, which knows the API and the user pool only."""
+        """The settings of the storefront, which knows the API, the user pool, and the fault switchboard only."""
         endpoint = self.emulator.endpoint
+        order = f"http://127.0.0.1:{self.programs['order'].port}"
         return {
+            **({"FAULTS_URL": order} if stacks.FAULTS in self.stack_names else {}),
             **stacks.pages(self.outputs, endpoint, endpoint),
             "API_URL": self.url,
             "SESSION_KEYS": self._session_key,
@@ -201,8 +205,7 @@ class Shop:
             CommandError: when a stack is not created.
         """
         values = {"StorefrontUrl": self.pages_url, **self._parameters, "BackendUrl": self.url}
-        chosen = stacks.STACKS if self._functions else stacks.WITHOUT_FUNCTIONS
-        self.outputs = self.emulator.deploy(self.prefix, values, chosen)
+        self.outputs = self.emulator.deploy(self.prefix, values, self.stack_names)
         identity.seed(self.clients, self.outputs["identity"])
 
     def run(self) -> None:
@@ -309,15 +312,16 @@ def _answers(url: str) -> bool:
 
 
 @contextmanager
-def with_pages(sink: Sink) -> Iterator[Shop]:
+def with_pages(sink: Sink, *, faults: bool = False) -> Iterator[Shop]:
     """A running shop with its pages, and an emulator of its own that waits as long as AWS does. Both end with the context.
 
     Args:
         sink: gets the output of its processes.
+        faults: whether to have the fault switchboard.
     """
     emulator = Emulator(sink)
     emulator.start()
-    shop = Shop(emulator, sink)
+    shop = Shop(emulator, sink, stack_names=WITH_FAULTS if faults else stacks.WITHOUT_FUNCTIONS)
     shop.add_pages(free_port())
     try:
         shop.start()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, cast, overload
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
 from services.common.aws import dynamo, spans
-from services.common.runtime.settings import ServiceSettings
+from services.common.runtime.settings import AwsSettings
 from services.common.telemetry import tracing
 from services.common.values.errors import InvalidValue
 
@@ -61,20 +61,20 @@ class Secrets(Protocol):
 
 
 @overload
-def client(name: Literal["dynamodb"], settings: ServiceSettings) -> "DynamoDBClient": ...
+def client(name: Literal["dynamodb"], settings: AwsSettings) -> "DynamoDBClient": ...
 @overload
-def client(name: Literal["s3"], settings: ServiceSettings) -> "S3Client": ...
+def client(name: Literal["s3"], settings: AwsSettings) -> "S3Client": ...
 @overload
-def client(name: Literal["secretsmanager"], settings: ServiceSettings) -> "Secrets": ...
+def client(name: Literal["secretsmanager"], settings: AwsSettings) -> "Secrets": ...
 @overload
-def client(name: Literal["servicediscovery"], settings: ServiceSettings) -> "ServiceDiscoveryClient": ...
+def client(name: Literal["servicediscovery"], settings: AwsSettings) -> "ServiceDiscoveryClient": ...
 @overload
-def client(name: Literal["sns"], settings: ServiceSettings) -> "SNSClient": ...
+def client(name: Literal["sns"], settings: AwsSettings) -> "SNSClient": ...
 @overload
-def client(name: Literal["sqs"], settings: ServiceSettings) -> "SQSClient": ...
+def client(name: Literal["sqs"], settings: AwsSettings) -> "SQSClient": ...
 @overload
-def client(name: Literal["stepfunctions"], settings: ServiceSettings) -> "SFNClient": ...
-def client(name: Name, settings: ServiceSettings) -> Any:
+def client(name: Literal["stepfunctions"], settings: AwsSettings) -> "SFNClient": ...
+def client(name: Name, settings: AwsSettings) -> Any:
     """A botocore client with timeouts and standard retries, created on first use. It is safe to share between threads.
 
     Its operations raise `InvalidValue` instead of botocore's error if the SDK or AWS rejects a value.
@@ -82,7 +82,7 @@ def client(name: Name, settings: ServiceSettings) -> Any:
     return cast("Any", _Lazy(name, settings, RETRIES))
 
 
-def receiver(settings: ServiceSettings) -> "SQSClient":
+def receiver(settings: AwsSettings) -> "SQSClient":
     """As `client`, for requests for messages: without retries.
 
     If an answer is lost, its messages stay hidden until their visibility timeout ends. Each retry would hide further ones and
@@ -101,7 +101,7 @@ def is_temporary(error: BaseException) -> bool:
 
 
 class _Lazy:
-    def __init__(self, service: Name, settings: ServiceSettings, retries: int) -> None:
+    def __init__(self, service: Name, settings: AwsSettings, retries: int) -> None:
         self._service = service
         self._retries = retries
         self._settings = settings
@@ -152,7 +152,7 @@ def _session() -> "Session":
     return get_session()
 
 
-def _connect(name: Name, settings: ServiceSettings, retries: int) -> Any:
+def _connect(name: Name, settings: AwsSettings, retries: int) -> Any:
     from botocore.config import Config  # noqa: PLC0415 - as in `_session`
 
     from services.common.aws.direct import send_directly  # noqa: PLC0415 - as in `_session`

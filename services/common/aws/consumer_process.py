@@ -3,8 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from services.common.aws import clients
-from services.common.aws.sns import SnsPublisher
+from services.common.aws import clients, faults
 from services.common.aws.sqs import SqsQueue
 from services.common.aws.stepfunctions import StepFunctionsAnswers
 from services.common.messaging.consumer import Consumer, Handler
@@ -35,7 +34,7 @@ def run_tasks(
     """
     answers = StepFunctionsAnswers(clients.client("stepfunctions", settings))
     queue = SqsQueue(clients.client("sqs", settings), settings.tasks_queue_url, clients.receiver(settings))
-    publisher = SnsPublisher(clients.client("sns", settings), settings.events_topic_arn)
+    publisher = faults.publisher(settings)
     run_workers(
         settings,
         [Consumer(queue, tasks(answers), wait=settings.poll_seconds)],

@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar, Literal, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -39,16 +39,35 @@ class Environment(BaseSettings):
         return f"  {field.upper()} ({wanted}) is invalid: {message}"
 
 
-class ServiceSettings(Environment):
+class AwsSettings(Environment):
+    """The settings of a process that calls AWS, or an emulator of AWS."""
+
+    aws_region: str = Field(description="AWS region, such as eu-central-1")
+    aws_endpoint_url: str | None = Field(
+        None, description="URL of an AWS emulator; leave it unset to use AWS"
+    )
+    faults_table: str | None = Field(
+        None,
+        description="name of the DynamoDB table of the fault switchboard, in the emulator of a demo only; leave it unset "
+        "to have no switchboard",
+    )
+
+    @model_validator(mode="after")
+    def _faults_in_a_demo_only(self) -> Self:
+        if self.faults_table is not None and self.aws_endpoint_url is None:
+            raise ValueError(
+                "FAULTS_TABLE requires AWS_ENDPOINT_URL: faults can be switched on in a demo with an emulator only; "
+                "unset FAULTS_TABLE"
+            )
+        return self
+
+
+class ServiceSettings(AwsSettings):
     """The settings of every process of every service."""
 
     table: str = Field(description="name of the service's DynamoDB table")
     tasks_queue_url: str = Field(description="URL of the service's SQS queue of tasks")
     events_topic_arn: str = Field(description="ARN of the SNS topic that the service publishes its events to")
-    aws_region: str = Field(description="AWS region, such as eu-central-1")
-    aws_endpoint_url: str | None = Field(
-        None, description="URL of an AWS emulator; leave it unset to use AWS"
-    )
     listen_host: str = Field("0.0.0.0", description="address to listen on")
     port: int = Field(8080, ge=0, le=65535, description="port to listen on")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(

@@ -18,9 +18,9 @@ from services.common.values.errors import NotFound, RuleBroken, Unavailable
 from services.storefront import language, session, texts
 from services.storefront.config import Settings
 from services.storefront.language import _
-from services.storefront.pages import basket, catalog, checkout, orders, sign_in, staff
+from services.storefront.pages import basket, catalog, checkout, faults, orders, sign_in, staff
 from services.storefront.pages.parts import Parts, page
-from services.storefront.ports import Catalog, NotPermitted, Orders, SignedOut, SignIn
+from services.storefront.ports import Catalog, NotPermitted, Orders, SignedOut, SignIn, Switches
 from services.storefront.remembered import RememberedCatalog
 
 log = logs.logger(__name__)
@@ -42,7 +42,13 @@ _HEADERS: Final = {
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
-def create(settings: Settings, known: Catalog, placed: Orders, entrance: SignIn) -> Flask:
+def create(
+    settings: Settings,
+    known: Catalog,
+    placed: Orders,
+    entrance: SignIn,
+    switches: Switches | None = None,
+) -> Flask:
     """The application.
 
     Args:
@@ -50,6 +56,7 @@ def create(settings: Settings, known: Catalog, placed: Orders, entrance: SignIn)
         known: products of the shop.
         placed: orders of the shop.
         entrance: sign-in pages of the user pool.
+        switches: fault switchboard of a demo; None if there is none.
     """
     app = Flask("storefront", root_path=str(language.FOLDER.parent), static_url_path="/static")
     app.config["SEND_FILE_MAX_AGE_DEFAULT"] = STATIC_SECONDS
@@ -71,6 +78,8 @@ def create(settings: Settings, known: Catalog, placed: Orders, entrance: SignIn)
     _add_refusals(app)
     for module in (catalog, basket, checkout, orders, sign_in, staff):
         module.add(app, parts)
+    if switches is not None:
+        faults.add(app, switches)
     return app
 
 

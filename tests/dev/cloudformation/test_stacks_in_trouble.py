@@ -105,6 +105,19 @@ def account(monkeypatch: pytest.MonkeyPatch) -> FakeAccount:
     return found
 
 
+def test_given_an_account_when_the_fault_switchboard_is_deployed_then_it_is_refused(
+    account: FakeAccount, said: list[str]
+) -> None:
+    line = refused(lambda: deploy.deploy(account, "shop", {}, said.append, [stacks.FAULTS]))
+
+    assert line == "shop-faults is for a demo: faults can be switched on in the emulator only, not on AWS"
+    assert not account.ran("CreateChangeSet"), "nothing was touched"
+
+
+def test_given_an_account_when_the_shop_is_deployed_then_it_has_no_fault_switchboard() -> None:
+    assert stacks.FAULTS not in stacks.of_the_shop(local=False)
+
+
 def silent(said: list[str]) -> list[str]:
     """The lines about alarms that are not sent."""
     return [line for line in said if "AlarmTopicArn" in line]

@@ -5,6 +5,7 @@ import uuid
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
+from services.common.faults.switches import Fault, Switchboard
 from services.common.http.streams import Stream
 from services.common.values.errors import NotFound, RuleBroken, Unavailable
 from services.common.values.money import Money
@@ -165,6 +166,33 @@ class MemoryOrders:
         if token not in self.tokens:
             raise SignedOut
         return self.tokens[token]
+
+
+class MemorySwitches:
+    """The fault switchboard of a demo in memory. `tokens`: valid access tokens; None if all are."""
+
+    def __init__(self, switchboard: Switchboard, tokens: frozenset[str] | None = None) -> None:
+        self._switchboard = switchboard
+        self._tokens = tokens
+
+    def on(self) -> frozenset[Fault]:
+        return self._switchboard.on()
+
+    def turn_on(self, token: str, fault: Fault) -> None:
+        self._check(token)
+        self._switchboard.turn_on(fault)
+
+    def turn_off(self, token: str, fault: Fault) -> None:
+        self._check(token)
+        self._switchboard.turn_off(fault)
+
+    def undo_all(self, token: str) -> None:
+        self._check(token)
+        self._switchboard.turn_off(*Fault)
+
+    def _check(self, token: str) -> None:
+        if self._tokens is not None and token not in self._tokens:
+            raise SignedOut
 
 
 class MemorySignIn:

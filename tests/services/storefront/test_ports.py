@@ -15,10 +15,12 @@ from flask import Flask, request
 from werkzeug.serving import make_server
 from werkzeug.wrappers import Response
 
+from services.common.faults.switches import Fault
 from services.common.values.errors import NotFound, RuleBroken, Unavailable
 from services.common.values.money import Money
 from services.order import api as order_api
 from services.order import domain as order_domain
+from services.order import faults as faults_api
 from services.product import api as product_api
 from services.storefront.cognito import CognitoSignIn
 from services.storefront.domain import Address, Inventory, NewOrder, State
@@ -30,17 +32,27 @@ from services.storefront.ports import (
     SignedOut,
     SignIn,
     SignInRefused,
+    Switches,
     TooLateToCancel,
     TotalChanged,
 )
-from services.storefront.shop_api import ApiCatalog, ApiOrders
+from services.storefront.shop_api import ApiCatalog, ApiFaults, ApiOrders
 from shopdev.ports import free_port
 from tests.services.callers import Pool
+from tests.services.memory import MemorySwitchboard
 from tests.services.order.fakes import MemoryProducts
 from tests.services.order.world import World as OrderWorld
 from tests.services.product.fakes import MemoryShop
 from tests.services.product.world import product
-from tests.services.storefront.fakes import CUP, POT, TEA, MemoryCatalog, MemoryOrders, MemorySignIn
+from tests.services.storefront.fakes import (
+    CUP,
+    POT,
+    TEA,
+    MemoryCatalog,
+    MemoryOrders,
+    MemorySignIn,
+    MemorySwitches,
+)
 from tests.services.storefront.visitor import ADDRESS
 
 TIMEOUT = 10
@@ -131,6 +143,84 @@ def shop(request: pytest.FixtureRequest, pool: Pool) -> Iterator[Shop]:
     """A shop without orders."""
     with memory_shop() if request.param == "memory" else api_shop(pool) as shop:
         yield shop
+
+
+@dataclass
+class Demo:
+    """A fault switchboard, with its storage and a valid access token."""
+
+    switches: Switches
+    switchboard: MemorySwitchboard
+    token: str
+
+
+@pytest.fixture(params=["memory", "api"])
+def demo(request: pytest.FixtureRequest, pool: Pool) -> Iterator[Demo]:
+    """A demo without faults."""
+    switchboard = MemorySwitchboard()
+    if request.param == "memory":
+        yield Demo(MemorySwitches(switchboard, frozenset({"of-alice"})), switchboard, "of-alice")
+        return
+    world = OrderWorld()
+    app = order_api.create(
+        world.orders,
+        world.products,
+        world.idempotency,
+        world.related_resources,
+        world.findings,
+        pool.door(),
+        [faults_api.create(switchboard)],
+    )
+    with serving(app) as url:
+        yield Demo(ApiFaults(url, TIMEOUT), switchboard, pool.token(sub="alice"))
+
+
+def test_given_faults_when_switched_then_each_has_the_last_position_until_all_are_undone(demo: Demo) -> None:
+    assert demo.switches.on() == frozenset()
+    for fault in Fault:
+        demo.switches.turn_on(demo.token, fault)
+    demo.switches.turn_off(demo.token, Fault.EVENTS_LATE)
+    assert demo.switches.on() == set(Fault) - {Fault.EVENTS_LATE}
+
+    demo.switches.undo_all(demo.token)
+
+    assert demo.switches.on() == frozenset()
+
+
+def test_given_an_invalid_token_when_a_fault_is_switched_then_nothing_changes(demo: Demo) -> None:
+    demo.switchboard.turn_on(Fault.PAYMENT_SLOW)
+
+    with pytest.raises(SignedOut):
+        demo.switches.turn_on("x", Fault.PAYMENT_AWAY)
+    with pytest.raises(SignedOut):
+        demo.switches.turn_off("x", Fault.PAYMENT_SLOW)
+    with pytest.raises(SignedOut):
+        demo.switches.undo_all("x")
+
+    assert demo.switches.on() == {Fault.PAYMENT_SLOW}
+
+
+def test_given_a_switchboard_that_does_not_respond_when_it_is_read_or_switched_then_it_is_unavailable(
+    demo: Demo,
+) -> None:
+    demo.switchboard.down = True
+
+    with pytest.raises(Unavailable):
+        demo.switches.on()
+    with pytest.raises(Unavailable):
+        demo.switches.turn_on(demo.token, Fault.PAYMENT_SLOW)
+
+
+def test_given_an_order_service_without_a_switchboard_when_it_is_read_then_it_is_unavailable(
+    pool: Pool,
+) -> None:
+    world = OrderWorld()
+    app = order_api.create(
+        world.orders, world.products, world.idempotency, world.related_resources, world.findings, pool.door()
+    )
+
+    with serving(app) as url, pytest.raises(Unavailable):
+        ApiFaults(url, TIMEOUT).on()
 
 
 def new_order(quantities: dict[str, int] | None = None, total: int = 2 * 1490, key: str = "") -> NewOrder:

@@ -11,9 +11,11 @@ from importlib import resources
 import orjson
 from werkzeug.test import TestResponse
 
+from services.common.faults.switches import Fault
 from services.common.values.money import Money
 from services.storefront.domain import Product, State
-from tests.services.storefront.fakes import CUP, POT, TEA
+from tests.services.memory import MemorySwitchboard
+from tests.services.storefront.fakes import CUP, POT, TEA, MemorySwitches
 from tests.services.storefront.visitor import ADDRESS, Visitor, World
 
 SCRIPT = '"><script>alert(1)</script><img src=x onerror=alert(1)>'
@@ -72,6 +74,7 @@ def take(language: str) -> Tour:
             *_checkout(world, language),
             *_orders(world, customer),
             *_staff(world, language),
+            *_faults(language),
             *_trouble(world, customer),
         ]
     )
@@ -167,6 +170,17 @@ def _staff(world: World, language: str) -> Iterator[tuple[str, TestResponse]]:
     visitor.signs_in("ops", "/sign-in?staff=1&next=/staff")
     yield "staff", visitor.get("/staff")
     yield "unknown order", visitor.get("/staff?order=1")
+
+
+def _faults(language: str) -> Iterator[tuple[str, TestResponse]]:
+    visitor = World(switches=MemorySwitches(MemorySwitchboard(*Fault))).visitor(language)
+    yield "faults of a guest", visitor.get("/faults")
+    visitor.signs_in("alice")
+    faults = visitor.get("/faults")
+    yield "faults that are on", faults
+    yield "catalog of a broken shop", visitor.get("/")
+    visitor.send(faults, "/faults/off")
+    yield "faults that are off", visitor.get("/faults")
 
 
 def _trouble(world: World, customer: Visitor) -> Iterator[tuple[str, TestResponse]]:

@@ -12,6 +12,7 @@ from werkzeug.test import TestResponse
 
 from services.storefront.config import Settings
 from services.storefront.pages import site
+from services.storefront.ports import Switches
 from tests.services.storefront.fakes import (
     CUP,
     POT,
@@ -112,9 +113,15 @@ class Visitor:
 
 
 class World:
-    """The pages of a shop in memory."""
+    """The pages of a shop in memory. A demo has a fault switchboard."""
 
-    def __init__(self, public_url: str = "http://127.0.0.1:8085", *, whole_responses: bool = False) -> None:
+    def __init__(
+        self,
+        public_url: str = "http://127.0.0.1:8085",
+        switches: Switches | None = None,
+        *,
+        whole_responses: bool = False,
+    ) -> None:
         self.catalog = MemoryCatalog(TEA, CUP, POT)
         self.orders = MemoryOrders(self.catalog, {})
         self.sign_in = MemorySignIn(self.orders)
@@ -131,7 +138,7 @@ class World:
             whole_responses=whole_responses,
             log_level="INFO",
         )
-        self.app = site.create(self.settings, self.catalog, self.orders, self.sign_in)
+        self.app = site.create(self.settings, self.catalog, self.orders, self.sign_in, switches)
 
     def visitor(self, language: str = "en") -> Visitor:
         return Visitor(self.app, language)

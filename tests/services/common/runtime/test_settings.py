@@ -48,3 +48,12 @@ def test_given_an_empty_variable_when_settings_are_loaded_then_it_counts_as_unse
 
     with pytest.raises(SystemExit, match="TABLE is not set: name of the service's DynamoDB table"):
         ServiceSettings.load()
+
+
+def test_given_a_fault_switchboard_without_an_emulator_when_settings_are_loaded_then_the_process_does_not_start(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("FAULTS_TABLE", "shop-faults")
+
+    with pytest.raises(SystemExit, match="FAULTS_TABLE requires AWS_ENDPOINT_URL"):
+        ServiceSettings.load()
