@@ -1,6 +1,6 @@
 """The open pages of orders, which show each change: one reader for all pages of the same sign-in and order.
 
-Pages never share what was read with different access tokens. See docs/adr/0025.
+Pages never share what was read with different access tokens. See docs/adr/0026.
 """
 
 import heapq

@@ -5,7 +5,7 @@ connections or memory run out, the connection that has kept the server waiting f
 always accepted. Requests are dispatched to lanes with separate threads, so that slow requests do not delay probes.
 
 An application may keep a response open as a `Stream`, which also occupies no thread. A `Reader` parses the requests: this module
-handles bytes only. See docs/adr/0014 and docs/adr/0025.
+handles bytes only. See docs/adr/0014 and docs/adr/0026.
 """
 
 import contextlib

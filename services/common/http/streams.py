@@ -1,6 +1,6 @@
 """Responses that stay open: the application writes to a `Stream` at any time, and the thread of the sockets sends it.
 
-A stream occupies no thread and a connection only. See docs/adr/0025.
+A stream occupies no thread and a connection only. See docs/adr/0026.
 """
 
 import threading
