@@ -146,10 +146,14 @@ def _is_invalid(error: ClientError) -> bool:
 
 @functools.cache
 def _session() -> "Session":
-    """The session of this process. Each further one would keep its own copy of the API descriptions, about 8 MiB per client."""
+    """The session of this process. Each further one would keep its own copy of the API descriptions, several MiB per client."""
     from botocore.session import get_session  # noqa: PLC0415 - the import takes a tenth of a second, which would delay the start
 
-    return get_session()
+    from services.common.aws.descriptions import loader  # noqa: PLC0415 - as above
+
+    session = get_session()
+    session.register_component("data_loader", loader(session.get_config_variable("data_path")))
+    return session
 
 
 def _connect(name: Name, settings: AwsSettings, retries: int) -> Any:

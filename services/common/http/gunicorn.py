@@ -3,6 +3,7 @@
 There is one worker process: the pod is the unit of scaling, and the metrics of the process are the metrics of the pod.
 """
 
+import gc
 import logging.config
 import os
 from pathlib import Path
@@ -33,6 +34,12 @@ preload_app = True
 # The root file system is read-only, and a heartbeat file on disk could block the worker.
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - memory, not a shared temporary folder
 control_socket_disable = True
+
+
+def pre_fork(_server: Any, _worker: Any) -> None:
+    """Exempts what is loaded from garbage collections, which would write to it, and so copy the memory that the processes share."""
+    gc.collect()
+    gc.freeze()
 
 
 def post_worker_init(worker: Any) -> None:
