@@ -63,8 +63,12 @@ class Measured:
         return sum(group_cpu(self._pid(name)) for name in names or self.names)
 
     def resident(self, name: str) -> list[float]:
-        """The resident memory of a process and of its children in MiB, the largest first."""
-        return sorted((resident(pid) for pid in group(self._pid(name))), reverse=True)
+        """The resident memory of a process and of its children in MiB, the largest first.
+
+        Of all but the largest, only the pages that no other process has: a forked process shares most of its memory.
+        """
+        largest, *others = sorted(group(self._pid(name)), key=resident, reverse=True)
+        return [resident(largest), *(private(pid) for pid in others)]
 
     def stocked(self) -> None:
         """Add the product of the orders, and wait until the order service knows it."""
@@ -199,6 +203,12 @@ def resident(pid: int) -> float:
         line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
     )
     return int(lines["VmRSS"].split()[0]) / _MIB
+
+
+def private(pid: int) -> float:
+    """The resident memory in MiB that a process shares with no other one."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="utf-8").splitlines()
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Private_")) / _MIB
 
 
 def _of_group(entry: Path, pid: int) -> bool:
