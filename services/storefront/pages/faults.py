@@ -1,12 +1,12 @@
 """The fault switchboard of a demo. Without a switchboard in the settings, its page does not exist."""
 
-from flask import Flask, Response
+from flask import Flask, Response, request
 from werkzeug.wrappers import Response as AnyResponse
 
 from services.common.faults.remembered import Remembered
 from services.common.faults.switches import Fault
 from services.common.values.errors import NotFound
-from services.storefront import session
+from services.storefront import paths, session
 from services.storefront.experiments import Experiment, experiments
 from services.storefront.pages.parts import go_to, page
 from services.storefront.ports import Switches
@@ -38,9 +38,9 @@ def add(app: Flask, switches: Switches) -> None:
 
     @app.post(f"{PATH}/off")
     def undo_all() -> AnyResponse:
-        """Switches all faults off."""
+        """Switches all faults off, and returns to the page with the button: that of an order shows how the shop heals."""
         switches.undo_all(session.required().token)
-        return go_to(PATH)
+        return go_to(paths.local(request.form.get("back_to", PATH)))
 
 
 def _known(key: str) -> Fault:

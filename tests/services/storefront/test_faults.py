@@ -76,9 +76,21 @@ def test_given_faults_that_are_on_then_every_page_names_them_and_undoes_all(
 
     page = broken.get("/basket")
     assert "Payment away, Events late" in page.text
-    broken.send(page, "/faults/off")
+    done = broken.send(page, "/faults/off")
 
     assert switchboard.on() == frozenset()
+    assert done.headers["Location"] == "/basket"
+
+
+@pytest.mark.parametrize("target", ["https://evil.example.com/", "//evil.example.com", ""])
+def test_given_another_host_as_target_when_all_faults_are_undone_then_the_visitor_stays_in_the_shop(
+    visitor: Visitor, target: str
+) -> None:
+    token = visitor.form(visitor.get("/faults"), "/sign-out").fields["csrf"]
+
+    done = visitor.post("/faults/off", {"csrf": token, "back_to": target})
+
+    assert done.headers["Location"] == "/"
 
 
 def test_given_a_guest_when_they_send_a_form_then_they_are_asked_to_sign_in_and_nothing_changes(

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -119,3 +120,37 @@ def test_given_no_switchboard_then_the_processes_do_not_import_openfeature() -> 
     )
 
     assert done.stdout.strip() == "False"
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="Linux only")
+def test_given_a_switchboard_then_it_adds_less_than_30_mb_to_the_ten_processes_of_the_shop() -> None:
+    program = """
+import os
+from pathlib import Path
+import services.payment.consumer
+
+def used():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+before = used()
+from services.common.faults.flags import FlaggedFaults
+from services.common.faults.switches import Fault
+
+class Switchboard:
+    def on(self):
+        return frozenset(Fault)
+
+faults = FlaggedFaults(Switchboard())
+assert all(faults.is_on(fault) for fault in Fault for _ in range(1000))
+print(used() - before)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        env={"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert 10 * int(done.stdout) < 30_000_000
