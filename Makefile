@@ -71,6 +71,10 @@ lint: .venv ## Run Ruff, mypy, the import contracts and the CloudFormation linte
 bench: .venv tools ## Measure the speed and memory of the operator, in about 15 minutes
 	$(BIN)/python dev/bench shopservices
 
+.PHONY: bench-large
+bench-large: .venv tools ## Measure the operator with up to 10,000 ShopServices, in about 20 minutes
+	$(BIN)/python dev/bench shopservices --large
+
 .PHONY: bench-shop
 bench-shop: .venv tools ## Measure CPU, memory and AWS calls of the shop, in about 20 minutes
 	$(BIN)/python dev/bench shop

@@ -19,6 +19,7 @@ class Run:
         own: CPU seconds of the operator, or of the bare loop.
         writes: number of write requests.
         reads: number of read requests, without the watches, which started before.
+        resident: memory of the operator in MB before the first ShopService.
     """
 
     number: int
@@ -27,6 +28,7 @@ class Run:
     own: float
     writes: float = 0.0
     reads: float = 0.0
+    resident: float = 0.0
 
     @property
     def rate(self) -> float:

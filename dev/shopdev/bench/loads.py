@@ -14,7 +14,7 @@ from shop_operator.api.v1alpha1.shopservice import ShopService
 from shop_operator.kubernetes.client import encoded
 from shop_operator.names import GROUP, KIND, NAME_LABEL, VERSION
 from shop_operator.render import render
-from shopdev.bench.apiserver import DEADLINE, Api, Refused, at_once, cpu, path_of, shop_path
+from shopdev.bench.apiserver import DEADLINE, Api, Refused, at_once, cpu, path_of, resident, shop_path
 from shopdev.bench.figures import Run
 from shopdev.bench.processes import Operator
 
@@ -134,13 +134,13 @@ async def answers(api: Api, namespace: str) -> None:
 
 async def from_zero(api: Api, operator: Operator, namespace: str, number: int) -> Run:
     """Measure until every new ShopService is reconciled, with a running operator that is otherwise idle."""
-    writes, reads = operator.writes, operator.reads
+    writes, reads, empty = operator.writes, operator.reads, resident(operator.pid)
     server, own = cpu(api.pid), cpu(operator.pid)
     seconds = await _all_true(api, namespace, number)
     # What comes late is counted, too.
     await operator.quiet(_SETTLE)
     server, own = cpu(api.pid) - server, cpu(operator.pid) - own
-    run = Run(number, seconds, server, own, operator.writes - writes, operator.reads - reads)
+    run = Run(number, seconds, server, own, operator.writes - writes, operator.reads - reads, empty)
     await _complete(api, namespace, number)
     return run
 
