@@ -29,6 +29,7 @@ from shopdev.cluster.progress import ClusterError
 WIDE: Final = ViewportSize(width=1280, height=800)
 NARROW: Final = ViewportSize(width=320, height=640)
 _SCHEMES: Final[tuple[Literal["light", "dark"], ...]] = ("light", "dark")
+_SIZES: Final[Mapping[str, ViewportSize]] = {"wide": WIDE, "narrow": NARROW}
 _PROGRAM: Final = "from shop_operator.cli.commands import shop; shop(prog_name='kubectl shop')"
 _RULES: Final = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
 # The browser reports every response of 400 and above as an error, also that of a page which explains it.
@@ -110,9 +111,24 @@ class Visitor:
 
     def flaws(self) -> list[str]:
         """The problems so far, violations of accessibility rules, and scrolling to the side."""
-        report: Any = Axe().run(self.page, options={"runOnly": list(_RULES)}).response
-        found = [f"{each['id']}: {node['html']}" for each in report["violations"] for node in each["nodes"]]
+        if not self.page.evaluate("'axe' in window"):
+            self.page.evaluate(Axe().axe_script)
+        violations: Any = self.page.evaluate(
+            "async options => (await axe.run(options)).violations",
+            {"runOnly": list(_RULES), "resultTypes": ["violations"]},
+        )
+        found = [f"{each['id']}: {node['html']}" for each in violations for node in each["nodes"]]
         return [*self.problems, *found, *self.overflow()]
+
+    def flaws_in_every_appearance(self) -> dict[str, list[str]]:
+        """As `flaws`, of the loaded page in light and dark colors, each wide and narrow. Appearance -> problems, if there are any."""
+        found = {}
+        for scheme in _SCHEMES:
+            self.page.emulate_media(color_scheme=scheme)
+            for name, size in _SIZES.items():
+                self.page.set_viewport_size(size)
+                found[f"{scheme} {name}"] = self.flaws()
+        return {appearance: flaws for appearance, flaws in found.items() if flaws}
 
     def overflow(self) -> list[str]:
         """Scrolling to the side."""
@@ -123,7 +139,7 @@ class Visitor:
 def appearances(browser: Browser, link: str, state: Any = None) -> Iterator[tuple[str, Visitor]]:
     """A tab in light and one in dark colors, each wide and narrow. Without the state of a browser, the first one opens the link."""
     for scheme in _SCHEMES:
-        for name, size in (("wide", WIDE), ("narrow", NARROW)):
+        for name, size in _SIZES.items():
             context = browser.new_context(
                 color_scheme=scheme,
                 viewport=size,

@@ -6,7 +6,10 @@ from services.common.telemetry import logs
 from services.storefront.cognito import CognitoSignIn
 from services.storefront.config import Settings
 from services.storefront.pages import site
-from services.storefront.shop_api import ApiCatalog, ApiFaults, ApiOrders
+from services.storefront.shop_api import ApiCatalog, ApiFaults, ApiOrders, ApiStaff
+
+# A service may need seconds for its queues, and staff waits for the result.
+STAFF_SECONDS = 15.0
 
 
 def create_app() -> Flask:
@@ -30,6 +33,7 @@ def create_app() -> Flask:
         settings,
         ApiCatalog(settings.api_url, settings.api_seconds),
         ApiOrders(settings.api_url, settings.api_seconds),
+        ApiStaff(settings.api_url, STAFF_SECONDS),
         sign_in,
         ApiFaults(settings.faults_url, settings.api_seconds) if settings.faults_url else None,
     )

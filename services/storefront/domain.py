@@ -278,3 +278,89 @@ class OrderDetails:
     charged: Money | None = None
     refunded: Money | None = None
     missing: frozenset[str] = frozenset()
+
+
+SERVICES = ("order", "payment", "product", "shipping")
+"""The services with dead letters."""
+
+
+class Finding(StrEnum):
+    """Why an order needs attention, as in the API."""
+
+    STANDING_STILL = "STANDING_STILL"
+    DISAGREEING = "DISAGREEING"
+
+
+@dataclass(frozen=True, slots=True)
+class AttentionItem:
+    """An order that needs attention.
+
+    Args:
+        order_id: ID of the order.
+        finding: why it needs attention.
+        reason: explanation of the shop, in English.
+        since: time at which the shop first found the order.
+        state: current state; None if the shop cannot read the order.
+    """
+
+    order_id: str
+    finding: Finding
+    reason: str
+    since: datetime
+    state: State | None
+
+
+@dataclass(frozen=True, slots=True)
+class AttentionPage:
+    """A page of the orders that need attention, oldest first.
+
+    Args:
+        items: orders of this page.
+        next: cursor of the next page; None on the last page.
+        checked_at: time of the latest check of all orders; None if there was none.
+    """
+
+    items: tuple[AttentionItem, ...]
+    next: str | None = None
+    checked_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message that a service could not handle.
+
+    Args:
+        id: ID of the message.
+        queue: name of the queue from which it comes.
+        kind: task or type of event.
+        order_id: ID of an order, as the message has it; None without one.
+        sent_at: time at which it was sent.
+        deliveries: number of deliveries.
+        cause: explanation of the shop, in English.
+        body: beginning of the content, without tokens.
+    """
+
+    id: str
+    queue: str
+    kind: str
+    order_id: str | None
+    sent_at: datetime
+    deliveries: int
+    cause: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetters:
+    """Dead letters of a service, oldest first, and the approximate number of all."""
+
+    letters: tuple[DeadLetter, ...]
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Redriven:
+    """The result of redriving: numbers of messages that were sent again, and that were not found."""
+
+    sent: int
+    missing: int

@@ -7,6 +7,8 @@ from services.common.faults.switches import Fault
 from services.common.values.errors import Conflict, RuleBroken
 from services.common.values.money import Money
 from services.storefront.domain import (
+    AttentionPage,
+    DeadLetters,
     Inventory,
     NewOrder,
     Order,
@@ -14,6 +16,7 @@ from services.storefront.domain import (
     OrderPage,
     Product,
     ProductPage,
+    Redriven,
 )
 
 
@@ -115,6 +118,29 @@ class Switches(Protocol):
 
     def undo_all(self, token: str) -> None:
         """Switches all faults off."""
+
+
+class Staff(Protocol):
+    """The view of staff on the shop. Every method raises `SignedOut`, `NotPermitted` or `Unavailable`."""
+
+    def attention(self, token: str, cursor: str | None) -> AttentionPage:
+        """The orders that need attention, oldest first.
+
+        Raises:
+            RuleBroken: the cursor is not one of the shop.
+        """
+
+    def dead_letters(self, token: str, service: str) -> DeadLetters:
+        """The dead letters of a service."""
+
+    def redrive(self, token: str, service: str, letter_id: str | None) -> Redriven:
+        """Sends a dead letter to its queue again, or all of a service. A letter that is not there any more is missing.
+
+        Args:
+            token: access token.
+            service: one of the services.
+            letter_id: ID of the dead letter; None for all, of which one call redrives a limited number.
+        """
 
 
 @dataclass(frozen=True, slots=True)

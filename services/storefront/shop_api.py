@@ -17,6 +17,11 @@ from services.common.values.errors import NotFound, RuleBroken, Unavailable
 from services.common.values.money import Money
 from services.storefront.domain import (
     Address,
+    AttentionItem,
+    AttentionPage,
+    DeadLetter,
+    DeadLetters,
+    Finding,
     Inventory,
     NewOrder,
     Order,
@@ -25,6 +30,7 @@ from services.storefront.domain import (
     OrderPage,
     Product,
     ProductPage,
+    Redriven,
     State,
     Step,
 )
@@ -254,6 +260,47 @@ class ApiFaults:
         return frozenset(fault for fault in Fault if fault.value in on)
 
 
+class ApiStaff:
+    """The view of staff on the shop, as `ports.Staff`.
+
+    Args:
+        url: base URL of the API.
+        timeout: seconds within which a response must be complete.
+    """
+
+    def __init__(self, url: str, timeout: float) -> None:
+        self._api = _Api(url, timeout)
+
+    def attention(self, token: str, cursor: str | None) -> AttentionPage:
+        """As `ports.Staff.attention`."""
+        query = urlencode({"limit": ORDERS_LISTED, **({"cursor": cursor} if cursor else {})})
+        status, found = self._api.get(f"/orders/attention?{query}", token)
+        if status == HTTPStatus.BAD_REQUEST:
+            raise RuleBroken("this page of orders does not exist")
+        return _read(
+            found,
+            status,
+            lambda: AttentionPage(
+                tuple(map(_attention, found["items"])), _cursor(found["next"]), _time(found["checked_at"])
+            ),
+        )
+
+    def dead_letters(self, token: str, service: str) -> DeadLetters:
+        """As `ports.Staff.dead_letters`."""
+        status, found = self._api.get(f"/dead-letters/{service}", token)
+        return _read(
+            found, status, lambda: DeadLetters(tuple(map(_letter, found["items"])), int(found["total"]))
+        )
+
+    def redrive(self, token: str, service: str, letter_id: str | None) -> Redriven:
+        """As `ports.Staff.redrive`."""
+        body = {"all": True} if letter_id is None else {"ids": [letter_id]}
+        status, answer = self._api.post(f"/dead-letters/{service}/redrive", token, body)
+        if status == HTTPStatus.BAD_REQUEST:
+            raise RuleBroken("this dead letter does not exist")
+        return _read(answer, status, lambda: Redriven(len(answer["redriven"]), len(answer["missing"])))
+
+
 def _authorization(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"} if token else {}
 
@@ -331,4 +378,33 @@ def _order(found: Document) -> Order:
         if address
         else None,
         tracking_number=None if tracking_number is None else str(tracking_number),
+    )
+
+
+def _time(given: Any) -> datetime | None:
+    return None if given is None else datetime.fromisoformat(given)
+
+
+def _attention(found: Document) -> AttentionItem:
+    order = found["order"]
+    return AttentionItem(
+        str(found["order_id"]),
+        Finding(found["finding"]),
+        str(found["reason"]),
+        datetime.fromisoformat(found["since"]),
+        None if order is None else State(order["state"]),
+    )
+
+
+def _letter(found: Document) -> DeadLetter:
+    order_id = found["order_id"]
+    return DeadLetter(
+        str(found["id"]),
+        str(found["queue"]),
+        str(found["kind"]),
+        None if order_id is None else str(order_id),
+        datetime.fromisoformat(found["sent_at"]),
+        int(found["deliveries"]),
+        str(found["cause"]),
+        str(found["body"]),
     )

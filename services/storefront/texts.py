@@ -1,7 +1,7 @@
 """The words for states, causes and errors, in the language of the current request."""
 
 from services.storefront.addresses import EXAMPLES, Flaw
-from services.storefront.domain import State
+from services.storefront.domain import Finding, State
 from services.storefront.language import _
 from services.storefront.progress import Reason
 
@@ -39,6 +39,14 @@ def reason(why: Reason) -> str:
         Reason.NOT_SHIPPED: _("The carrier does not deliver to this address. Check it, and order again."),
         Reason.OTHER: _("The shop could not fulfill the order."),
     }[why]
+
+
+def finding(of: Finding) -> str:
+    """Why an order needs attention, in two or three words."""
+    return {
+        Finding.STANDING_STILL: _("Stands still"),
+        Finding.DISAGREEING: _("Inconsistent"),
+    }[of]
 
 
 def field(name: str) -> str:

@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from services.storefront.config import Settings
 from services.storefront.domain import Quote, quote
-from services.storefront.ports import Catalog, Orders, SignIn
+from services.storefront.ports import Catalog, Orders, SignIn, Staff
 from services.storefront.remembered import RememberedCatalog
 from services.storefront.session import Baskets
 
@@ -29,6 +29,7 @@ class Parts:
         catalog: products of the shop.
         remembered: the same products, remembered for an outage.
         orders: orders of the shop.
+        staff: view of staff on the shop.
         sign_in: sign-in pages of the user pool.
         baskets: baskets of the visitors.
     """
@@ -37,6 +38,7 @@ class Parts:
     catalog: Catalog
     remembered: RememberedCatalog
     orders: Orders
+    staff: Staff
     sign_in: SignIn
     baskets: Baskets
     pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(THREADS, "storefront"))

@@ -20,7 +20,7 @@ from services.storefront.config import Settings
 from services.storefront.language import _
 from services.storefront.pages import basket, catalog, checkout, faults, orders, sign_in, staff
 from services.storefront.pages.parts import Parts, page
-from services.storefront.ports import Catalog, NotPermitted, Orders, SignedOut, SignIn, Switches
+from services.storefront.ports import Catalog, NotPermitted, Orders, SignedOut, SignIn, Staff, Switches
 from services.storefront.remembered import RememberedCatalog
 
 log = logs.logger(__name__)
@@ -46,6 +46,7 @@ def create(
     settings: Settings,
     known: Catalog,
     placed: Orders,
+    seen: Staff,
     entrance: SignIn,
     switches: Switches | None = None,
 ) -> Flask:
@@ -55,6 +56,7 @@ def create(
         settings: settings of the storefront.
         known: products of the shop.
         placed: orders of the shop.
+        seen: view of staff on the shop.
         entrance: sign-in pages of the user pool.
         switches: fault switchboard of a demo; None if there is none.
     """
@@ -65,7 +67,7 @@ def create(
     remembered = RememberedCatalog(known)
     # Ready after the first response of the API, and from then on also without it: an outage must not remove the pages about it.
     web.add_frame(app, {"api": lambda: remembered.fill(catalog.LISTED)})
-    parts = Parts(settings, known, remembered, placed, entrance, session.install(app, settings))
+    parts = Parts(settings, known, remembered, placed, seen, entrance, session.install(app, settings))
     language.install(app, secure=settings.is_secure)
     app.before_request(_refuse_forged)
     policy = _CONTENT.format(settings.sign_in_origin)

@@ -10,6 +10,10 @@ from services.common.http.streams import Stream
 from services.common.values.errors import NotFound, RuleBroken, Unavailable
 from services.common.values.money import Money
 from services.storefront.domain import (
+    AttentionItem,
+    AttentionPage,
+    DeadLetter,
+    DeadLetters,
     Inventory,
     NewOrder,
     Order,
@@ -18,11 +22,13 @@ from services.storefront.domain import (
     OrderPage,
     Product,
     ProductPage,
+    Redriven,
     State,
     Step,
 )
 from services.storefront.ports import (
     Grant,
+    NotPermitted,
     Refused,
     SignedOut,
     SignInRefused,
@@ -30,6 +36,7 @@ from services.storefront.ports import (
     TotalChanged,
 )
 
+ATTENTION_LISTED = 20
 TEA = Product("TE-001", "Darjeeling First Flush Loose Tea 100 g", "tea", Money(1490, "EUR"), 60)
 CUP = Product("CU-001", "Espresso Cup 80 ml White Porcelain", "cups", Money(790, "EUR"), 3)
 POT = Product("BR-010", "Cast-iron Teapot 0.8 l", "brewing", Money(4590, "EUR"), 0)
@@ -92,7 +99,7 @@ class MemoryOrders:
     orders: dict[str, tuple[str, Order]] = field(default_factory=dict)
 
     def place(self, token: str, order: NewOrder) -> str:
-        subject = self._subject(token)
+        subject = self.subject(token)
         known = self.placed.get((subject, order.key))
         if known is not None:
             if known[0] != order:
@@ -126,7 +133,7 @@ class MemoryOrders:
         return placed.id
 
     def page(self, token: str, cursor: str | None) -> OrderPage:
-        subject = self._subject(token)
+        subject = self.subject(token)
         if cursor is not None:
             raise RuleBroken("this page of orders does not exist")
         mine = [
@@ -138,7 +145,7 @@ class MemoryOrders:
 
     def find(self, token: str, order_id: str) -> Order | None:
         owner, order = self.orders.get(order_id, ("", None))
-        return order if owner == self._subject(token) else None
+        return order if owner == self.subject(token) else None
 
     def details(self, token: str, order_id: str) -> OrderDetails | None:
         order = self.find(token, order_id)
@@ -161,7 +168,8 @@ class MemoryOrders:
         step = Step(state, at or datetime.now(UTC), cause)
         self.orders[order_id] = owner, replace(order, state=state, timeline=(*order.timeline, step))
 
-    def _subject(self, token: str) -> str:
+    def subject(self, token: str) -> str:
+        """The user of a valid access token."""
         self.catalog.respond()
         if token not in self.tokens:
             raise SignedOut
@@ -193,6 +201,48 @@ class MemorySwitches:
     def _check(self, token: str) -> None:
         if self._tokens is not None and token not in self._tokens:
             raise SignedOut
+
+
+class MemoryStaff:
+    """Dead letters and orders that need attention, in memory.
+
+    Args:
+        orders: orders, with the valid access tokens. Only the user `ops` is staff.
+    """
+
+    def __init__(self, orders: MemoryOrders) -> None:
+        self._orders = orders
+        self.items: list[AttentionItem] = []
+        self.checked_at: datetime | None = None
+        self.letters: dict[str, list[DeadLetter]] = {}
+        self.read_by_others: dict[str, int] = {}
+        self.down: set[str] = set()
+
+    def attention(self, token: str, cursor: str | None) -> AttentionPage:
+        self._respond(token, "order")
+        rest = [each for each in self.items if cursor is None or each.order_id > cursor]
+        if cursor is not None and all(each.order_id != cursor for each in self.items):
+            raise RuleBroken("this page of orders does not exist")
+        last = rest[ATTENTION_LISTED - 1].order_id if len(rest) > ATTENTION_LISTED else None
+        return AttentionPage(tuple(rest[:ATTENTION_LISTED]), last, self.checked_at)
+
+    def dead_letters(self, token: str, service: str) -> DeadLetters:
+        self._respond(token, service)
+        found = self.letters.get(service, [])
+        return DeadLetters(tuple(found), len(found) + self.read_by_others.get(service, 0))
+
+    def redrive(self, token: str, service: str, letter_id: str | None) -> Redriven:
+        self._respond(token, service)
+        found = self.letters.get(service, [])
+        sent = [each for each in found if letter_id in {None, each.id}]
+        self.letters[service] = [each for each in found if each not in sent]
+        return Redriven(len(sent), int(letter_id is not None and not sent))
+
+    def _respond(self, token: str, service: str) -> None:
+        if self._orders.subject(token) != "ops":
+            raise NotPermitted
+        if service in self.down:
+            raise Unavailable("the shop does not respond")
 
 
 class MemorySignIn:

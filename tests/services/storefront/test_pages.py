@@ -2,15 +2,18 @@
 
 import re
 import uuid
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from http import HTTPStatus
+from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 from itsdangerous import URLSafeTimedSerializer
 
 from services.common.values.money import Money
-from services.storefront.domain import Product, State
+from services.storefront.domain import AttentionItem, DeadLetter, Finding, Product, State
 from services.storefront.following import MOST_PER_CUSTOMER
 from tests.services.storefront.fakes import CUP, TEA, Connection
 from tests.services.storefront.visitor import ADDRESS, Visitor, World
@@ -561,6 +564,101 @@ def test_given_the_page_of_staff_then_only_staff_sees_it(visitor: Visitor, world
     assert ">60<" in page
     assert staff.get(f"/staff?order={order_id}").headers["Location"] == f"/account/orders/{order_id}"
     assert staff.get("/staff?order=<b>").status_code == HTTPStatus.BAD_REQUEST
+
+
+def staff_of(world: World) -> Visitor:
+    staff = world.visitor()
+    staff.signs_in("ops", "/sign-in?staff=1")
+    return staff
+
+
+def dead_letter(name: str, **changes: Any) -> DeadLetter:
+    at = datetime.now(UTC) - timedelta(hours=3)
+    found = DeadLetter(name, "shop-payment-tasks", "ChargePayment", None, at, 61, "its handler failed", "{}")
+    return replace(found, **changes)
+
+
+def test_given_orders_that_need_attention_then_the_page_of_staff_shows_each_with_its_reason(
+    world: World,
+) -> None:
+    staff = staff_of(world)
+    assert "The shop has not checked its orders yet." in staff.get("/staff").text
+    world.staff.checked_at = datetime.now(UTC)
+    assert "No order needs attention." in staff.get("/staff").text
+    ids = [str(uuid.uuid4()) for _ in range(2)]
+    world.staff.items = [
+        AttentionItem(ids[0], Finding.STANDING_STILL, "waits for a task", datetime.now(UTC), State.PAID),
+        AttentionItem(ids[1], Finding.DISAGREEING, "its payment is REFUNDED", datetime.now(UTC), None),
+    ]
+
+    page = staff.get("/staff").text
+
+    assert all(f'href="/account/orders/{each}"' in page for each in ids)
+    assert all(text in page for text in ("waits for a task", "its payment is REFUNDED", "Cannot be read"))
+    world.staff.down = {"order"}
+    without = staff.get("/staff")
+    assert without.status_code == HTTPStatus.OK
+    assert "The order service does not respond" in without.text
+    assert TEA.sku in without.text
+
+
+def test_given_dead_letters_when_staff_redrives_one_then_the_page_asks_first_and_tells_the_result(
+    world: World,
+) -> None:
+    staff = staff_of(world)
+    order_id = str(uuid.uuid4())
+    world.staff.letters["payment"] = [dead_letter("m1", order_id=order_id), dead_letter("m2", order_id="<b>")]
+    world.staff.down = {"product"}
+
+    page = staff.get("/staff/dead-letters").text
+    assert f'href="/account/orders/{order_id}"' in page
+    assert "3 hours ago" in page
+    assert "This service does not respond" in page
+    assert page.count("No dead letters.") == 2
+    asked = staff.get("/staff/dead-letters/payment/redrive?id=m1")
+    assert "its order continues" in asked.text
+    assert len(world.staff.letters["payment"]) == 2, "a question changes nothing"
+    path = "/staff/dead-letters/payment/redrive"
+    done = staff.send(asked, path)
+    again = staff.send(asked, path)
+    every = staff.send(staff.get(path), path)
+    nothing = staff.send(staff.get(path), path)
+
+    assert [each.status_code for each in (done, again, every, nothing)] == [HTTPStatus.SEE_OTHER] * 4
+    assert world.staff.letters["payment"] == []
+    assert "1 message was sent" in staff.get(done.headers["Location"]).text
+    assert "The message was not found, and nothing was changed." in staff.get(again.headers["Location"]).text
+    assert "1 message was sent" in staff.get(every.headers["Location"]).text
+    assert "There was no message to redrive." in staff.get(nothing.headers["Location"]).text
+
+
+def test_given_dead_letters_that_another_request_reads_then_the_page_says_so(world: World) -> None:
+    world.staff.read_by_others["payment"] = 3
+
+    page = staff_of(world).get("/staff/dead-letters").text
+
+    assert "About 3 messages are being read" in page
+
+
+def test_given_a_customer_or_a_forged_form_then_nothing_is_redriven(visitor: Visitor, world: World) -> None:
+    world.staff.letters["payment"] = [dead_letter("m1")]
+    path = "/staff/dead-letters/payment/redrive"
+    visitor.signs_in("alice", "/sign-in?staff=1")
+    csrf = visitor.form(visitor.get("/"), "/sign-out").fields["csrf"]
+
+    for each in ("/staff/dead-letters", path):
+        assert visitor.get(each).status_code == HTTPStatus.FORBIDDEN
+    assert visitor.post(path, {"csrf": csrf, "id": ""}).status_code == HTTPStatus.FORBIDDEN
+    assert staff_of(world).post(path, {"id": ""}).status_code == HTTPStatus.BAD_REQUEST
+    assert world.visitor().get(path).status_code == HTTPStatus.UNAUTHORIZED
+    assert [each.id for each in world.staff.letters["payment"]] == ["m1"]
+
+
+@pytest.mark.parametrize("path", ["/staff/dead-letters/none/redrive", "/staff/dead-letters/../redrive"])
+def test_given_a_service_that_does_not_exist_when_redriven_then_there_is_no_such_page(
+    world: World, path: str
+) -> None:
+    assert staff_of(world).get(path).status_code == HTTPStatus.NOT_FOUND
 
 
 # ---- hostile input

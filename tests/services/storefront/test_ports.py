@@ -16,14 +16,26 @@ from werkzeug.serving import make_server
 from werkzeug.wrappers import Response
 
 from services.common.faults.switches import Fault
+from services.common.http import dead_letters
 from services.common.values.errors import NotFound, RuleBroken, Unavailable
 from services.common.values.money import Money
 from services.order import api as order_api
 from services.order import domain as order_domain
 from services.order import faults as faults_api
+from services.order import reconciliation
 from services.product import api as product_api
 from services.storefront.cognito import CognitoSignIn
-from services.storefront.domain import Address, Inventory, NewOrder, State
+from services.storefront.domain import (
+    Address,
+    AttentionItem,
+    DeadLetter,
+    DeadLetters,
+    Finding,
+    Inventory,
+    NewOrder,
+    Redriven,
+    State,
+)
 from services.storefront.ports import (
     Catalog,
     NotPermitted,
@@ -32,13 +44,16 @@ from services.storefront.ports import (
     SignedOut,
     SignIn,
     SignInRefused,
+    Staff,
     Switches,
     TooLateToCancel,
     TotalChanged,
 )
-from services.storefront.shop_api import ApiCatalog, ApiFaults, ApiOrders
+from services.storefront.shop_api import ApiCatalog, ApiFaults, ApiOrders, ApiStaff
 from shopdev.ports import free_port
 from tests.services.callers import Pool
+from tests.services.common.messaging.dead_letters import TASK, MemoryPlace
+from tests.services.common.messaging.dead_letters import letter as a_letter
 from tests.services.memory import MemorySwitchboard
 from tests.services.order.fakes import MemoryProducts
 from tests.services.order.world import World as OrderWorld
@@ -51,6 +66,7 @@ from tests.services.storefront.fakes import (
     MemoryCatalog,
     MemoryOrders,
     MemorySignIn,
+    MemoryStaff,
     MemorySwitches,
 )
 from tests.services.storefront.visitor import ADDRESS
@@ -510,3 +526,107 @@ def test_given_a_sign_out_then_its_url_leads_to_the_same_user_pool_and_not_to_th
     if isinstance(sign_in, CognitoSignIn):
         asked = {"client_id": ["ops" if staff else "web"], "logout_uri": ["http://127.0.0.1/"]}
         assert (leave.path, parse_qs(leave.query)) == ("/logout", asked)
+
+
+# ---- staff
+
+LETTERS = (a_letter("m1", TASK), a_letter("m2", {**TASK, "order_id": "o2"}))
+FOUND = tuple(f"0190f3b2-7c1e-7cc3-98c4-dc0c0c0739{number:02}" for number in range(21))
+
+
+@dataclass
+class Office:
+    """The port of staff, and an access token of staff and of a customer."""
+
+    staff: Staff
+    token: str
+    of_customer: str
+
+
+@pytest.fixture(params=["memory", "api"])
+def office(request: pytest.FixtureRequest, pool: Pool) -> Iterator[Office]:
+    """A shop with two dead letters of the order service, and 21 orders that need attention."""
+    if request.param == "memory":
+        staff = MemoryStaff(MemoryOrders(MemoryCatalog(), {"of-ops": "ops", "of-alice": "alice"}))
+        staff.letters["order"] = [
+            DeadLetter(
+                each.id,
+                "shop-payment-tasks",
+                "ChargePayment",
+                each.decoded()["order_id"],
+                each.sent_at,
+                each.deliveries,
+                each.decoded()["cause"],
+                each.excerpt(),
+            )
+            for each in LETTERS
+        ]
+        staff.items = [attention(order_id) for order_id in FOUND]
+        staff.checked_at = LETTERS[0].sent_at
+        yield Office(staff, "of-ops", "of-alice")
+        return
+    world = OrderWorld()
+    for order_id in FOUND:
+        kind = reconciliation.FindingKind.DISAGREEING
+        world.findings.put(reconciliation.Finding(order_id, kind, "a test", LETTERS[0].sent_at))
+    world.findings.note_run(LETTERS[0].sent_at)
+    place = MemoryPlace(list(LETTERS))
+    app = order_api.create(
+        world.orders,
+        world.products,
+        world.idempotency,
+        world.related_resources,
+        world.findings,
+        pool.door(),
+        [dead_letters.blueprint("order", lambda: place)],
+    )
+    groups = {"cognito:groups": ["ops"]}
+    with serving(app) as url:
+        token = pool.token(sub="olga", scope="shop/ops:read shop/ops:write", **groups)
+        yield Office(ApiStaff(url, TIMEOUT), token, pool.token(sub="alice"))
+
+
+def attention(order_id: str) -> AttentionItem:
+    return AttentionItem(order_id, Finding.DISAGREEING, "a test", LETTERS[0].sent_at, None)
+
+
+def test_given_orders_that_need_attention_when_staff_reads_them_in_pages_then_each_is_on_one_page(
+    office: Office,
+) -> None:
+    first = office.staff.attention(office.token, None)
+    second = office.staff.attention(office.token, first.next)
+
+    assert first.items + second.items == tuple(map(attention, FOUND))
+    assert (len(second.items), second.next) == (1, None)
+    assert first.checked_at == LETTERS[0].sent_at
+    with pytest.raises(RuleBroken):
+        office.staff.attention(office.token, "made-up")
+
+
+def test_given_dead_letters_when_staff_redrives_one_twice_and_then_all_then_none_is_left(
+    office: Office,
+) -> None:
+    staff, token = office.staff, office.token
+    found = staff.dead_letters(token, "order")
+
+    assert [(each.id, each.kind, each.order_id) for each in found.letters] == [
+        ("m1", "ChargePayment", "o1"),
+        ("m2", "ChargePayment", "o2"),
+    ]
+    assert (found.total, found.letters[0].deliveries) == (2, 5)
+    assert "tok_secret" not in found.letters[0].body
+    assert staff.redrive(token, "order", "m1") == Redriven(1, 0)
+    assert staff.redrive(token, "order", "m1") == Redriven(0, 1)
+    assert staff.redrive(token, "order", None) == Redriven(1, 0)
+    assert staff.dead_letters(token, "order") == DeadLetters((), 0)
+
+
+def test_given_a_customer_when_using_what_is_for_staff_then_it_is_not_permitted(office: Office) -> None:
+    token = office.of_customer
+    for call in (
+        lambda: office.staff.attention(token, None),
+        lambda: office.staff.dead_letters(token, "order"),
+        lambda: office.staff.redrive(token, "order", None),
+    ):
+        with pytest.raises(NotPermitted):
+            call()

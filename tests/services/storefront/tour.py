@@ -13,7 +13,7 @@ from werkzeug.test import TestResponse
 
 from services.common.faults.switches import Fault
 from services.common.values.money import Money
-from services.storefront.domain import Product, State
+from services.storefront.domain import AttentionItem, DeadLetter, Finding, Product, State
 from tests.services.memory import MemorySwitchboard
 from tests.services.storefront.fakes import CUP, POT, TEA, MemorySwitches
 from tests.services.storefront.visitor import ADDRESS, Visitor, World
@@ -27,6 +27,7 @@ HOSTILE_ADDRESS = {
     "line1": f"{SCRIPT}{'W' * 145}",
     "city": "W" * 100,
 }
+ORDER_ID = "0190f3b2-7c1e-7cc3-98c4-dc0c0c07398f"
 CHARGED = Money(1490, "EUR")
 WAYS = {
     State.RESERVED: (State.RESERVED,),
@@ -169,6 +170,40 @@ def _staff(world: World, language: str) -> Iterator[tuple[str, TestResponse]]:
     visitor = world.visitor(language)
     visitor.signs_in("ops", "/sign-in?staff=1&next=/staff")
     yield "staff", visitor.get("/staff")
+    yield "no dead letters", visitor.get("/staff/dead-letters")
+    now = datetime.now(UTC)
+    world.staff.checked_at = now
+    yield "no order that needs attention", visitor.get("/staff")
+    world.staff.items = [
+        AttentionItem(ORDER_ID, Finding.STANDING_STILL, f"{SCRIPT}{'W' * 200}", now, State.CANCELLING),
+        AttentionItem(ORDER_ID.replace("0", "1"), Finding.DISAGREEING, "a row cannot be read", now, None),
+    ]
+    yield "orders that need attention", visitor.get("/staff")
+    world.staff.letters["payment"] = [
+        DeadLetter(
+            ORDER_ID,
+            "shop-payment-tasks",
+            "ChargePayment",
+            ORDER_ID,
+            now - timedelta(days=3),
+            61,
+            f"its handler failed: look for message_id {ORDER_ID} in the logs",
+            orjson.dumps({"task": "ChargePayment", "name": SCRIPT}, option=orjson.OPT_INDENT_2).decode(),
+        ),
+        DeadLetter("m2", "W" * 80, SCRIPT + "W" * 200, SCRIPT + "W" * 200, now, 1, SCRIPT, "W" * 4000),
+    ]
+    world.staff.read_by_others["order"] = 2
+    world.staff.down = {"product", "order"}
+    yield "staff without the order service", visitor.get("/staff")
+    world.staff.down = {"product"}
+    yield "dead letters", visitor.get("/staff/dead-letters")
+    question = visitor.get(f"/staff/dead-letters/payment/redrive?id={ORDER_ID}")
+    yield "redrive", question
+    yield "redrive of all", visitor.get("/staff/dead-letters/payment/redrive")
+    for name in ("redriven dead letter", "missing dead letter"):
+        done = visitor.send(question, "/staff/dead-letters/payment/redrive")
+        yield name, visitor.get(done.headers["Location"])
+    yield "nothing redriven", visitor.get("/staff/dead-letters?sent=0&missing=0")
     yield "unknown order", visitor.get("/staff?order=1")
 
 

@@ -21,6 +21,7 @@ from tests.services.storefront.fakes import (
     MemoryCatalog,
     MemoryOrders,
     MemorySignIn,
+    MemoryStaff,
 )
 
 KEY = "k" * 32
@@ -124,6 +125,7 @@ class World:
     ) -> None:
         self.catalog = MemoryCatalog(TEA, CUP, POT)
         self.orders = MemoryOrders(self.catalog, {})
+        self.staff = MemoryStaff(self.orders)
         self.sign_in = MemorySignIn(self.orders)
         self.settings = Settings(
             api_url="http://127.0.0.1:1",
@@ -138,7 +140,7 @@ class World:
             whole_responses=whole_responses,
             log_level="INFO",
         )
-        self.app = site.create(self.settings, self.catalog, self.orders, self.sign_in, switches)
+        self.app = site.create(self.settings, self.catalog, self.orders, self.staff, self.sign_in, switches)
 
     def visitor(self, language: str = "en") -> Visitor:
         return Visitor(self.app, language)
