@@ -14,6 +14,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
+from shopdev import identity
 from shopdev.aws_environment import EMULATOR_KEY, REGION
 from shopdev.cloudformation import stacks
 from shopdev.codegen.apigateway.documents import Operation, operations
@@ -55,12 +56,14 @@ def signed(shop: Shop, path: str, key: tuple[str, str] = (EMULATOR_KEY,) * 2) ->
 def test_given_an_operation_when_it_is_called_through_the_api_then_its_service_responds(
     running_shop: Shop, shipped: str, operation: Operation
 ) -> None:
-    headers = bearer(running_shop.token()) | {"Idempotency-Key": str(uuid.uuid4())}
+    user = ("ops", identity.OPERATOR_SCOPES) if operation.staff else ("alice", identity.CUSTOMER_SCOPES)
+    headers = bearer(running_shop.token(*user)) | {"Idempotency-Key": str(uuid.uuid4())}
+    body = {"all": True} if operation.staff else wish("BR-001")
     answer = httpx.request(
         operation.method,
         running_shop.api_url + concrete(operation, shipped),
         headers=headers,
-        json=wish("BR-001") if operation.method == "POST" else None,
+        json=body if operation.method == "POST" else None,
         timeout=20,
     )
     # An order that was shipped is not cancelled; that the service says so is an answer.

@@ -3,6 +3,7 @@
 The picture in the README and the one of the storefront are taken here.
 """
 
+import json
 import re
 import sys
 import time
@@ -20,6 +21,7 @@ from playwright.sync_api import Browser, Page, Request, Route, ViewportSize, exp
 from services.storefront.following import MOST_PER_CUSTOMER
 from shopdev import identity
 from shopdev.checkout import STOREFRONT
+from shopdev.customer import Customer, until
 from shopdev.processes.shop import Shop, with_pages
 from tests import pictures
 from tests.pages import WIDE, Visitor, chromium
@@ -548,6 +550,65 @@ def test_given_a_product_service_that_is_down_when_its_pages_are_opened_then_the
     page.get_by_role("link", name="Try again").click()
 
     expect(page.get_by_role("main")).to_contain_text("No product matches.")
+
+
+def test_given_a_dead_letter_of_an_order_when_staff_redrives_it_without_scripts_then_the_order_is_shipped(
+    browser: Browser, shop: Shop
+) -> None:
+    with stopped(shop, "shipping-consumer"), Customer(shop.url, shop.token()) as customer:
+        order = customer.place("TE-001")
+        until(lambda: customer.order(order)["state"] == "PAID")
+        dies(shop, "shipping", order["id"])
+        with visiting(browser, shop, java_script_enabled=False) as visitor:
+            page = visitor.opens("/sign-in?staff=1&next=/staff")
+            signs_in(page, "ops")
+            page.get_by_role("link", name="Show the dead letters").click()
+            letter = page.get_by_role("article").filter(has_text=order["id"])
+            expect(letter.get_by_role("heading")).to_have_text("CreateShipment")
+            expect(letter).to_contain_text("its handler failed")
+            expect(page.get_by_role("main")).not_to_contain_text("tok_approve")
+
+            letter.get_by_role("link", name="Redrive").click()
+            expect(page.get_by_role("main")).to_contain_text("its order continues")
+            page.get_by_role("button", name="Redrive now").click()
+
+            expect(page.get_by_role("status")).to_contain_text("1 message was sent to its queue again.")
+            expect(page.get_by_role("article").filter(has_text=order["id"])).to_have_count(0)
+            page.go_back()
+            page.get_by_role("button", name="Redrive now").click()
+            expect(page.get_by_role("alert")).to_contain_text("nothing was changed")
+    with Customer(shop.url, shop.token()) as customer:
+        assert customer.follow(order)["state"] == "SHIPPED"
+
+
+@contextmanager
+def stopped(shop: Shop, name: str) -> Iterator[None]:
+    """A process does not run."""
+    shop.process(name).stop()
+    try:
+        yield
+    finally:
+        shop.process(name).start()
+        shop.wait_ready(name)
+
+
+def dies(shop: Shop, service: str, order_id: str) -> None:
+    """SQS gives up the task of an order after its first delivery, while no consumer runs."""
+    sqs, queue = shop.clients.sqs, shop.outputs[service]["TasksQueueUrl"]
+    names: list[Any] = ["RedrivePolicy"]
+    policy = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=names)["Attributes"]["RedrivePolicy"]
+    once = {**json.loads(policy), "maxReceiveCount": 1}
+
+    def is_dead() -> bool:
+        sqs.receive_message(QueueUrl=queue, VisibilityTimeout=0, MaxNumberOfMessages=10)
+        dead = sqs.receive_message(QueueUrl=f"{queue}-dlq", VisibilityTimeout=0, MaxNumberOfMessages=10)
+        return any(order_id in each["Body"] for each in dead.get("Messages", []))
+
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"RedrivePolicy": json.dumps(once)})
+    try:
+        until(is_dead)
+    finally:
+        sqs.set_queue_attributes(QueueUrl=queue, Attributes={"RedrivePolicy": policy})
 
 
 def test_given_a_script_in_an_address_when_ordered_then_it_is_shown_as_text(
