@@ -181,7 +181,7 @@ def test_given_a_recorder_when_calls_pass_through_it_then_a_repeater_gives_the_s
 
 def step(rate: float, emulator: float, machine: float, replicas: int = 1) -> Step:
     """A step of ten seconds on two processors."""
-    return Step(replicas, int(rate * 10), 10, Used(5, emulator * 10, 1, machine * 10), 2)
+    return Step(replicas, int(rate * 10), 10, Used(5, emulator * 10, 1, machine * 10), 10, 2)
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ REPLICAS: Final = (1, 2, 4)
 CONSUMERS: Final = ("product-consumer", "order-consumer", "payment-consumer", "shipping-consumer")
 AT_ONCE: Final = 8
 WAITING_AT_MOST: Final = 64
-PAUSE_SECONDS: Final = 0.5
+PAUSE_SECONDS: Final = 0.3
 """Between two reads of the states of the orders, which the emulator has to answer as well."""
 OPEN_SHARE: Final = 0.5
 """Rate of the open load ÷ throughput with one process of each consumer."""
@@ -65,8 +65,9 @@ class Step:
     Args:
         replicas: processes of each consumer.
         orders: shipped orders.
-        seconds: duration.
-        used: CPU seconds of the period.
+        seconds: duration from the first order to the last shipment.
+        used: CPU seconds of the measurement.
+        measured: duration of the measurement in seconds, which is longer.
         processors: processors of the machine.
     """
 
@@ -74,6 +75,7 @@ class Step:
     orders: int
     seconds: float
     used: Used
+    measured: float
     processors: int
 
     @property
@@ -84,9 +86,9 @@ class Step:
     @property
     def limit(self) -> str:
         """The limit of the throughput: the emulator, the processors, or the consumers, which wait for responses."""
-        if self.used.emulator / self.seconds >= BUSY:
+        if self.used.emulator / self.measured >= BUSY:
             return "the emulator, which uses one processor"
-        if self.used.machine / self.seconds >= BUSY * self.processors:
+        if self.used.machine / self.measured >= BUSY * self.processors:
             return "the processors"
         return "the consumers, which wait"
 
@@ -100,8 +102,8 @@ class Step:
             f"{self.rate:.1f}/s",
             f"{self.used.shop / self.orders * 1000:.0f} ms",
             f"{self.used.emulator / self.orders * 1000:.0f} ms",
-            " + ".join(f"{share / self.seconds:.2f}" for share in shares),
-            f"{self.used.machine / self.seconds / self.processors:.0%}",
+            " + ".join(f"{share / self.measured:.2f}" for share in shares),
+            f"{self.used.machine / self.measured / self.processors:.0%}",
             self.limit,
         )
 
@@ -174,15 +176,15 @@ def percentiles(values: Sequence[float], unit: str, digits: int = 0) -> str:
 
 
 def _throughput(shop: Measured, more: Sequence[Process], replicas: int, number: int) -> Step:
-    before = _used(shop, more)
+    began, before = time.monotonic(), _used(shop, more)
     rows = shop.ended(shop.place(number, at_once=AT_ONCE), pause=PAUSE_SECONDS)
-    after = _used(shop, more)
+    after, measured = _used(shop, more), time.monotonic() - began
     # From the orders, because their states are read at intervals.
     seconds = max(map(_shipped_at, rows)) - min(map(_created_at, rows))
     used = Used(
         *(getattr(after, name) - getattr(before, name) for name in ("shop", "emulator", "load", "machine"))
     )
-    return Step(replicas, number, seconds, used, os.cpu_count() or 1)
+    return Step(replicas, number, seconds, used, measured, os.cpu_count() or 1)
 
 
 def _latency(shop: Measured, replicas: int, rate: float, number: int) -> Row:
