@@ -1,5 +1,6 @@
 """The storefront on the shop of the node, in Chromium: through the gateway, its pod, API Gateway and the sign-in pages of the emulator."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -21,6 +22,8 @@ from tests.services.storefront.test_browser import (
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.usefixtures("shop")
+
+DECLINED = "The payment was declined."
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +97,35 @@ def test_given_a_user_of_the_group_ops_when_signed_in_as_staff_then_the_stock_is
 
     expect(page.get_by_role("main")).to_contain_text("BR-001")
     assert visitor.flaws() == []
+
+
+def ends(visitor: Visitor) -> str:
+    """The text of the page at the end of a new order, which was declined or shipped."""
+    page = visitor.opens("/catalog/TE-001")
+    page.locator("form[action='/basket/add'] button").click()
+    page.locator("a[href='/checkout']").click()
+    fills_in(page)
+    sends(page)
+    shows(page, re.compile(f"{DECLINED}|{SHIPPED}"))
+    return page.locator("#progress").inner_text()
+
+
+def test_given_the_fault_switchboard_when_a_visitor_breaks_the_shop_then_orders_show_it_until_all_is_undone(
+    visitor: Visitor,
+) -> None:
+    visitor.page.context.clear_cookies()
+    page = visitor.opens("/sign-in?next=/faults")
+    signs_in(page)
+    page.get_by_role("button", name="Switch on: Payment declined").click()
+    try:
+        expect(page.get_by_role("button", name="Switch off: Payment declined")).to_be_visible()
+        assert visitor.flaws() == []
+        # A switch takes effect within a second.
+        wait_for(lambda: DECLINED in ends(visitor), 60, what="a declined order")
+    finally:
+        visitor.opens("/faults").get_by_role("button", name="Undo all faults").click()
+
+    wait_for(lambda: SHIPPED in ends(visitor), 60, what="a shipped order")
 
 
 def test_given_the_pod_of_the_storefront_then_it_has_the_addresses_of_the_public_api_and_no_credentials(
