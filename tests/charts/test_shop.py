@@ -109,6 +109,7 @@ def test_given_the_routes_of_the_services_then_only_the_intended_paths_and_metho
         ("/orders", ("GET", "POST")),
         ("/payments", ("GET",)),
         ("/shipments", ("GET",)),
+        *((f"/dead-letters/{service}", ("GET", "POST")) for service in SERVICES),
         ("/", ("GET", "HEAD", "POST")),
     }
 
