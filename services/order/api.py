@@ -205,7 +205,7 @@ class AttentionList(BaseModel):
     items: list[AttentionItem] = Field(description="Orders of this page")
     next: str | None = Field(description="`cursor` of the next page; null on the last page")
     checked_at: datetime | None = Field(
-        description="Time of the latest run in which the reconciler has checked all orders; null if there was none"
+        description="Time of the latest run in which the reconciler checked all orders; null if there was none"
     )
 
 
@@ -318,10 +318,10 @@ def create(
         responses={HTTPStatus.OK: AttentionList, **web.problems(*web.CLOSED)},
     )
     def list_attention(query: ListQuery) -> Response:
-        """Returns the orders of all customers that stand still or disagree, as the reconciler last found them.
+        """Returns the orders of all customers that are stalled or inconsistent, as of the latest run of the reconciler.
 
         The reconciler checks orders every few minutes, once they are five minutes old, and resumes orders that it can resume. An
-        order leaves the list when a later run finds it well.
+        order leaves the list when a later run finds no problem.
         """
         page, found = handlers.orders_needing_attention(
             _after(query.cursor), query.limit, orders=orders, findings=findings

@@ -25,7 +25,7 @@ class FaultState(BaseModel):
 class FaultList(BaseModel):
     """All faults."""
 
-    items: list[FaultState] = Field(description="Faults, in the order of the workflow of an order")
+    items: list[FaultState] = Field(description="Faults, in the order of the workflow")
 
 
 class FaultPath(web.Parameters):
@@ -35,7 +35,7 @@ class FaultPath(web.Parameters):
 
 
 def create(switchboard: Switchboard) -> APIBlueprint:
-    """The operations. Any user may switch faults: a demo has no others than its visitors.
+    """The operations. Any user may switch faults: a demo has no users but its visitors.
 
     Args:
         switchboard: switches of all faults.

@@ -33,7 +33,7 @@ class FaultyProvider:
         """As `ports.Provider.charge`."""
         self._reach()
         if self._faults.is_on(Fault.PAYMENT_DECLINED):
-            # An earlier attempt may have charged. A declined key stays without a charge, also after the fault.
+            # An earlier attempt may have charged. A declined key stays without a charge, even after the fault.
             self._provider.refund(key)
             raise Declined(f"the fault {Fault.PAYMENT_DECLINED} is on")
         return self._provider.charge(key, amount, token)

@@ -20,7 +20,7 @@ class FaultyCarrier:
     def book(self, key: str, parcel: Parcel) -> Booking:
         """As `ports.Carrier.book`."""
         if self._faults.is_on(Fault.CARRIER_REFUSES):
-            # An earlier attempt may have booked. A refused key stays without a booking, also after the fault.
+            # An earlier attempt may have booked. A refused key stays without a booking, even after the fault.
             self._carrier.cancel(key)
             raise Refused(f"the fault {Fault.CARRIER_REFUSES} is on")
         return self._carrier.book(key, parcel)

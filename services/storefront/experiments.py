@@ -31,7 +31,7 @@ def experiments() -> tuple[Experiment, ...]:
         Experiment(
             Fault.PAYMENT_SLOW,
             _("Payment slow"),
-            _("The payment provider answers each request after four seconds."),
+            _("The payment provider takes four seconds to answer each request."),
             _("Your order stays at “Products reserved” for four seconds, and is then paid and shipped."),
             _("The next order is paid at once."),
         ),
@@ -39,14 +39,12 @@ def experiments() -> tuple[Experiment, ...]:
             Fault.PAYMENT_DECLINED,
             _("Payment declined"),
             _("The payment provider declines every card."),
-            _(
-                "Your order ends as “Not fulfilled”. Its products return to the stock, and nothing is charged."
-            ),
+            _("Your order ends as “Not fulfilled”. Its products return to stock, and nothing is charged."),
             _("The next order is paid. The declined order stays declined."),
         ),
         Experiment(
             Fault.PAYMENT_AWAY,
-            _("Payment away"),
+            _("Payment unavailable"),
             _("The payment provider cannot be reached, neither for charges nor for refunds."),
             _(
                 "Your order stays at “Products reserved”. After half a minute, its page says that this takes longer "
@@ -56,18 +54,18 @@ def experiments() -> tuple[Experiment, ...]:
         ),
         Experiment(
             Fault.CARRIER_REFUSES,
-            _("Carrier refuses"),
-            _("The carrier refuses every parcel, after the payment."),
+            _("Carrier refuses parcels"),
+            _("The carrier refuses every parcel after the order is paid."),
             _(
                 "Your order is paid, but not shipped: it ends as “Cancelled”. The payment is refunded, and the products "
-                "return to the stock."
+                "return to stock."
             ),
             _("The next order is shipped. The cancelled order stays cancelled."),
         ),
         Experiment(
             Fault.EVENTS_LATE,
             _("Events late"),
-            _("The topics accept the events of the services half a minute after they happened."),
+            _("The topics accept the events of the services half a minute late."),
             _(
                 "Your order is shipped as fast as before, because no step waits for an event. The events wait in the "
                 "outboxes of the services, which log outbox_record_failed."

@@ -44,7 +44,7 @@ def reason(why: Reason) -> str:
 def finding(of: Finding) -> str:
     """Why an order needs attention, in two or three words."""
     return {
-        Finding.STANDING_STILL: _("Stands still"),
+        Finding.STANDING_STILL: _("Stalled"),
         Finding.DISAGREEING: _("Inconsistent"),
     }[of]
 

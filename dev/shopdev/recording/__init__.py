@@ -1,1 +1,1 @@
-"""The output of a command as a picture that plays."""
+"""Recordings of the output of a command, as animated pictures."""

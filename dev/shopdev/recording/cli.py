@@ -27,7 +27,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("command", nargs=argparse.REMAINDER, help="the command, with its arguments")
     chosen = parser.parse_args(argv)
     if not chosen.command:
-        parser.error("which command? For example: dev/record demo.svg make demo")
+        parser.error("the command is missing; for example: dev/record demo.svg make demo")
     began = time.monotonic()
     printed: list[drawing.Line] = []
     unfinished = bytearray()

@@ -13,7 +13,7 @@ LATENESS: Final = timedelta(seconds=30)
 
 
 class LatePublisher:
-    """A publisher that accepts no event in the first half minute after its fact, so that the outbox keeps the event.
+    """A publisher that accepts no event in the first half minute after it happened, so that the outbox keeps the event.
 
     Args:
         publisher: publisher of a topic.

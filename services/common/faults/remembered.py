@@ -1,4 +1,4 @@
-"""The switchboard as it was up to a second ago, so that a switch takes effect within a second, at the price of one read."""
+"""The switchboard as it was up to a second ago, so that a switch takes effect within a second, at the cost of one read."""
 
 import threading
 import time
@@ -20,7 +20,7 @@ class Readable(Protocol):
         """The faults that are on.
 
         Raises:
-            Unavailable: that cannot be read.
+            Unavailable: the switchboard cannot be read.
         """
 
 

@@ -8,7 +8,7 @@ class Fault(StrEnum):
     """A fault. The value is the key of its flag."""
 
     PAYMENT_SLOW = "payment-slow"
-    """The payment provider answers seconds later: `services.payment.faults`."""
+    """The payment provider takes seconds to answer: `services.payment.faults`."""
     PAYMENT_DECLINED = "payment-declined"
     """The payment provider declines every charge: `services.payment.faults`."""
     PAYMENT_AWAY = "payment-away"
@@ -16,7 +16,7 @@ class Fault(StrEnum):
     CARRIER_REFUSES = "carrier-refuses"
     """The carrier refuses every parcel: `services.shipping.faults`."""
     EVENTS_LATE = "events-late"
-    """The topics accept an event half a minute after its fact: `services.common.faults.late`."""
+    """The topics accept an event half a minute late: `services.common.faults.late`."""
 
 
 class Faults(Protocol):

@@ -34,7 +34,7 @@ class DeadLetter(BaseModel):
     )
     cause: str = Field(description="Human-readable cause, and where to find the error")
     body: str = Field(
-        description=f"Content without tokens, at most its first {LONGEST_EXCERPT} characters, with the ending …"
+        description=f"Content without tokens; more than {LONGEST_EXCERPT} characters are cut off, and end with …"
     )
 
 
@@ -104,7 +104,7 @@ def blueprint(service: str, place: Callable[[], Place]) -> APIBlueprint:
         responses={HTTPStatus.OK: DeadLetterList, **web.problems(*web.CLOSED)},
     )
     def list(query: ListQuery) -> Response:  # noqa: A001 - part of the operation ID
-        """Returns dead letters of the service's queues. They stay in their queue, and a letter of the last minute may be missing.
+        """Returns dead letters of the service's queues. They stay in their queue, and a message from the last minute may be missing.
 
         While a request reads a dead letter, other requests do not find it, for at most a minute.
         """
@@ -123,7 +123,7 @@ def blueprint(service: str, place: Callable[[], Place]) -> APIBlueprint:
     def redrive(body: Redrive) -> Response:
         """Sends dead letters to their queue again. It is safe to repeat the request: every handler accepts a message twice.
 
-        A message that still cannot be handled becomes a dead letter again after some minutes or hours, with another ID.
+        A message that still cannot be handled becomes a dead letter again after minutes or hours, with another ID.
         """
         by = web.caller().subject
         done = staff.redrive_all(place(), by) if body.ids is None else staff.redrive(place(), body.ids, by)

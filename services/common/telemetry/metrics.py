@@ -208,7 +208,7 @@ QUEUE_OLDEST = gauge(
 )
 DEAD_LETTERS_REDRIVEN = counter(
     "dead_letters_redriven_total",
-    "Dead letters that staff sent to their queue again, through the API.",
+    "Dead letters that staff redrove through the API.",
     ["queue"],
 )
 SAGA_STEPS = counter(

@@ -75,7 +75,7 @@ def test_given_faults_that_are_on_then_every_page_names_them_and_undoes_all(
     broken.signs_in("alice")
 
     page = broken.get("/basket")
-    assert "Payment away, Events late" in page.text
+    assert "Payment unavailable, Events late" in page.text
     done = broken.send(page, "/faults/off")
 
     assert switchboard.on() == frozenset()

@@ -147,7 +147,7 @@ def consumers(shop: Measured, sizes: Sizes) -> str:
 
 
 def growth(before: Step, after: Step) -> Row:
-    """The row under HEAD that compares two steps: linear, or limited by something else than the consumers."""
+    """The row under HEAD that compares two steps: linear, or limited by something other than the consumers."""
     factor = after.rate / before.rate
     is_met = factor >= LINEAR or not after.limit.startswith("the consumers")
     return (

@@ -65,7 +65,7 @@ class Measured:
     def resident(self, name: str) -> list[float]:
         """The resident memory of a process and of its children in MiB, the largest first.
 
-        Of all but the largest, only the pages that no other process has: a forked process shares most of its memory.
+        For all but the largest, only pages that are not shared count: a forked process shares most of its memory.
         """
         largest, *others = sorted(group(self._pid(name)), key=resident, reverse=True)
         return [resident(largest), *(private(pid) for pid in others)]
