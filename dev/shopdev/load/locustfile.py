@@ -1,6 +1,6 @@
 """The customers, for Locust, which runs in its own virtual environment: nothing of the project can be imported here.
 
-Each customer requests five products for every order. LOAD_TOKEN_COMMAND prints an access token.
+Each customer orders a product, requests five, orders the next one, and so on. LOAD_TOKEN_COMMAND prints an access token.
 """
 
 import os
@@ -8,10 +8,13 @@ import random
 import subprocess
 import uuid
 from http import HTTPStatus
+from itertools import cycle
 
 from locust import HttpUser, constant_pacing, task
 
 ADDRESS = {"name": "N", "line1": "Main Street 1", "city": "Berlin", "postal_code": "10115", "country": "DE"}
+BROWSES = 5
+"""Requests of a product between two orders of a customer."""
 OUTCOMES = {"tok_approve": 90, "tok_decline": 5, "tok_charge_then_timeout": 5}
 """Payment tokens of the sandbox, each with its share of the orders in percent."""
 
@@ -29,17 +32,21 @@ class Customer(HttpUser):  # type: ignore[misc]  # Locust is not in the environm
 
     def on_start(self) -> None:
         """Sign in, and read the list of products."""
+        self.actions = cycle((self.buy, *[self.browse] * BROWSES))
         self.client.headers["Authorization"] = f"Bearer {access_token()}"
         self.skus = [
             each["sku"] for each in self.client.get("/products?limit=20", name="/products").json()["items"]
         ]
 
-    @task(5)  # type: ignore[untyped-decorator]  # as above
+    @task  # type: ignore[untyped-decorator]  # as above
+    def act(self) -> None:
+        """Do what is next."""
+        next(self.actions)()
+
     def browse(self) -> None:
         """Request a product."""
         self.client.get(f"/products/{random.choice(self.skus)}", name="/products/{sku}")  # noqa: S311  not a secret
 
-    @task(1)  # type: ignore[untyped-decorator]  # as above
     def buy(self) -> None:
         """Order one piece. A token that has expired is replaced, and the same order is sent again."""
         (outcome,) = random.choices(list(OUTCOMES), list(OUTCOMES.values()))  # noqa: S311  not a secret
