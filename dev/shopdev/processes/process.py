@@ -47,18 +47,19 @@ class Process:
         self._sink = sink
         self._cwd = cwd
         self._popen: subprocess.Popen[str] | None = None
+        self._ended = threading.Event()
         self._reader: threading.Thread | None = None
         self._tail: deque[str] = deque(maxlen=LINES_OF_A_FAILURE)
 
     @property
     def running(self) -> bool:
         """Whether it runs."""
-        return self._popen is not None and self._popen.poll() is None
+        return self._popen is not None and not self._ended.is_set()
 
     @property
     def returncode(self) -> int | None:
         """Its exit code; None while it runs or before it was started."""
-        return None if self._popen is None else self._popen.poll()
+        return None if self._popen is None or self.running else self._popen.returncode
 
     @property
     def pid(self) -> int | None:
@@ -101,8 +102,12 @@ class Process:
             raise ProcessError(
                 f"{self.name}: {self.command[0]} is not installed; run dev/bootstrap"
             ) from None
-        self._popen = popen
+        self._popen, self._ended = popen, threading.Event()
         _started.add(self)
+        # A signal that interrupts the main thread within `Popen.poll` would leave a lock behind, on which `Popen.wait` waits forever.
+        threading.Thread(
+            target=_wait, args=(popen, self._ended), name=f"end of {self.name}", daemon=True
+        ).start()
         self._reader = threading.Thread(
             target=self._read, args=(popen,), name=f"log of {self.name}", daemon=True
         )
@@ -113,10 +118,9 @@ class Process:
         if self._popen is None:
             return
         if self.running:
-            self._popen.terminate()
-            try:
-                self._popen.wait(grace)
-            except subprocess.TimeoutExpired:
+            with contextlib.suppress(ProcessLookupError):  # it has ended
+                os.kill(self._popen.pid, signal.SIGTERM)
+            if not self._ended.wait(grace):
                 self._sink(self.name, f"did not end within {grace:.0f} s of SIGTERM and is killed")
         self.kill()
 
@@ -129,7 +133,7 @@ class Process:
         else:
             with contextlib.suppress(ProcessLookupError):  # the group has ended
                 os.killpg(self._popen.pid, signal.SIGKILL)
-        self._popen.wait()
+        self._ended.wait()
         _started.discard(self)
         if self._reader is not None:
             self._reader.join(timeout=5)
@@ -169,6 +173,11 @@ class Process:
         for line in popen.stdout:
             self._tail.append(line.rstrip())
             self._sink(self.name, line.rstrip())
+
+
+def _wait(popen: "subprocess.Popen[str]", ended: threading.Event) -> None:
+    popen.wait()
+    ended.set()
 
 
 @atexit.register

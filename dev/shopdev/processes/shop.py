@@ -230,6 +230,9 @@ class Shop:
         self.seed()
         for name in self._processes:
             self.wait_ready(name)
+        # Its API reads changes of the catalog every second.
+        listed = f"http://127.0.0.1:{self.programs['product'].port}/products?limit=1"
+        self._processes["product"].wait_until(lambda: _answers(listed, '"sku"'), READY_WITHIN)
 
     def seed(self) -> None:
         """Write the example catalogue, as the Job of the chart does.
@@ -304,11 +307,12 @@ def _programs(ports: Mapping[str, int]) -> Iterator[Program]:
             yield Program(service, worker, free_port())
 
 
-def _answers(url: str) -> bool:
+def _answers(url: str, content: str = "") -> bool:
     try:
-        return httpx.get(url, timeout=2).is_success
+        response = httpx.get(url, timeout=2)
     except httpx.TransportError:
         return False
+    return response.is_success and content in response.text
 
 
 @contextmanager

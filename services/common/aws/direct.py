@@ -235,12 +235,17 @@ class _DirectCalls:
             model = self._client.meta.service_model
             answered = {"status_code": response.status, "headers": {}, "body": response.body, "context": {}}
             shape: Any = model.operation_model(operation).output_shape
-            result: dict[str, Any] = create_parser(model.resolved_protocol).parse(answered, shape)
-            del result["ResponseMetadata"]
-            return result
-        # botocore leaves out null, too.
-        found = orjson.loads(response.body or b"{}")
-        return {name: value for name, value in found.items() if value is not None}
+            found: dict[str, Any] = create_parser(model.resolved_protocol).parse(answered, shape)
+        else:
+            # botocore leaves out null, too.
+            content = orjson.loads(response.body or b"{}")
+            found = {name: value for name, value in content.items() if value is not None}
+        found["ResponseMetadata"] = {
+            "HTTPStatusCode": response.status,
+            "HTTPHeaders": {name.lower(): value for name, value in response.headers.items()},
+            "RetryAttempts": 0,
+        }
+        return found
 
     def _connection(self, url: str) -> HTTPConnection:
         while self._idle:

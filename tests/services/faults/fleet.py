@@ -137,9 +137,8 @@ class Fleet:
 
 
 def _command(program: Program, mutant: str | None) -> Sequence[str]:
-    if mutant is None or program.worker is None:
-        return program.command
-    return loaded(mutant, f"services.{program.service}.{program.worker}")
+    _python, _m, module, *arguments = program.command
+    return loaded(mutant, module, *arguments)
 
 
 def loaded(mutant: str | None, module: str, *arguments: str) -> Sequence[str]:

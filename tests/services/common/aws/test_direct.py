@@ -268,7 +268,9 @@ def test_given_a_call_when_it_is_sent_directly_then_request_and_result_are_those
     assert {name: value for name, value in second.headers.items() if name not in of_one_call} == {
         name: value for name, value in first.headers.items() if name not in of_one_call
     }
-    assert found == {name: value for name, value in expected.items() if name != "ResponseMetadata"}
+    for result in (expected, found):
+        assert result["ResponseMetadata"]["HTTPHeaders"].pop("date")
+    assert found == expected
 
 
 def test_given_a_request_that_was_sent_directly_then_botocore_signs_it_in_the_same_way(
@@ -371,7 +373,7 @@ def test_given_a_correct_checksum_when_a_call_is_sent_directly_then_its_result_i
     body = b'{"Item": {"pk": {"S": "1"}}}'
     client = warm(connect, aws, "GetItem", Reply(body, headers={"x-amz-crc32": str(zlib.crc32(body))}))
 
-    assert called(client, "GetItem", EXAMPLES["GetItem"][0]) == {"Item": {"pk": {"S": "1"}}}
+    assert called(client, "GetItem", EXAMPLES["GetItem"][0])["Item"] == {"pk": {"S": "1"}}
     assert len(aws.requests) == 1
 
 
@@ -389,7 +391,7 @@ def test_given_an_invalid_parameter_when_a_call_is_sent_directly_then_botocore_d
 
     assert str(found.value) == str(expected.value)
     aws.answers(Reply())
-    assert called(client, "GetItem", EXAMPLES["GetItem"][0]) == {}
+    assert called(client, "GetItem", EXAMPLES["GetItem"][0]).keys() == {"ResponseMetadata"}
     assert len(aws.requests) == 1, "the failure of one call was taken for that of the next one"
 
 
