@@ -40,7 +40,12 @@ def test_given_a_shopservice_then_its_series_show_its_state_and_disappear_with_i
 
     cluster.delete("Service", namespace, "web")
     # Any change has it look again before its time.
-    cluster.patch("ShopService", namespace, "web", {"spec": {"port": 8081}})
+    changed = cluster.patch("ShopService", namespace, "web", {"spec": {"port": 8081}})
+    generation = changed["metadata"]["generation"]
+    # A pass that began before may create the Service first; the one that replaces it would not count the following drift.
+    wait_for(
+        lambda: cluster.get("ShopService", namespace, "web")["status"]["observedGeneration"] == generation
+    )
     wait_for(lambda: series("shop_operator_shopservice_ready") == 1)
     assert series("shop_operator_shopservice_stalled") == 0
     assert series("shop_operator_reconcile_last_success_timestamp_seconds") > 1_700_000_000
