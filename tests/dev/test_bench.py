@@ -2,9 +2,14 @@
 
 import importlib
 import json
+import os
+import signal
+from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 
+from shopdev.bench import cli
 from shopdev.bench.cli import BENCHMARKS
 from shopdev.bench.drift import at, leaves, others
 from shopdev.bench.figures import Bound, Run, percentile, spread, table
@@ -22,6 +27,29 @@ def test_given_a_benchmark_when_it_is_started_with_help_then_it_prints_its_own_u
 
     assert ended.value.code == 0
     assert capsys.readouterr().out.startswith(f"usage: dev/bench {name} ")
+
+
+@pytest.fixture
+def _signals() -> Iterator[None]:
+    """Restores the default action of SIGTERM, which a benchmark replaces."""
+    yield
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+@pytest.mark.usefixtures("_signals")
+def test_given_a_benchmark_when_it_receives_sigterm_then_it_ends_by_an_exception_that_ends_its_processes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def terminated(_options: list[str]) -> int:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return 0
+
+    monkeypatch.setattr(importlib, "import_module", lambda _name: SimpleNamespace(main=terminated))
+
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["reload"])
+
+    assert ended.value.code == 128 + signal.SIGTERM
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,9 @@
 
 import argparse
 import importlib
+import signal
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, NoReturn
 
 BENCHMARKS: Final[Mapping[str, str]] = {
     "shopservices": "speed and memory of the operator, in about 15 minutes",
@@ -28,6 +29,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("benchmark", choices=BENCHMARKS)
     parser.add_argument("options", nargs=argparse.REMAINDER, help="`dev/bench NAME --help` lists them")
     chosen = parser.parse_args(argv)
+    signal.signal(signal.SIGTERM, _end)
     # Imported here, because the benchmarks need different packages, and some measure this process.
     code: int = importlib.import_module(f"shopdev.bench.{chosen.benchmark}").main(chosen.options)
     return code
+
+
+def _end(number: int, _frame: object) -> NoReturn:
+    """End as after an exception, so that the processes that the benchmark started end, too."""
+    raise SystemExit(128 + number)
