@@ -106,7 +106,7 @@ class Stream:
 
 
 class Streams:
-    """The open streams of a server, whose number is limited.
+    """The open streams of a server. Their number is limited.
 
     Args:
         most: maximum number.
